@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the last stream to the loss: the final norm and the streamed cross-entropy.       (layer 12: block)
+#pragma once
+
+#include <graft/kernel/cross_entropy.hpp>
+#include <graft/kernel/norm.hpp>
+#include <graft/memory/buffer.hpp>
+#include <graft/quant/weight.hpp>
+
+#include <span>
+
+namespace graft {
+
+/// loss = Σ over rows with a target of  −log softmax(rms_norm(x) Wᵀ)[target].
+///
+/// shapes   x: tokens × width    W: vocabulary × width, in its file's format    norm: width
+/// The logits are never formed: chunks of the vocabulary stream by, once (`kernel/cross_entropy.hpp`). Rows without a
+/// target are left out before anything is computed; their gradient is exactly zero.
+template <class T>
+struct loss_head {
+    weight W;
+    float const* norm = nullptr;
+    double epsilon = 1e-5;
+
+    /// Bytes of scratch for `rows` rows with a target.
+    static constexpr index_t scratch_bytes(index_t rows, index_t width) {
+        index_t const numbers = 2 * round_up(rows * width, grain) + round_up(cross_entropy_scratch(rows), grain);
+        return numbers * static_cast<index_t>(sizeof(T));
+    }
+
+    /// The sum of the losses of the rows in `list` (ascending), whose targets are `targets`. If `gradient` (tokens ×
+    /// width) is not empty, it becomes scale · d(sum)/dx in every row.
+    double operator()(matrix<T> x, std::span<index_t const> list, std::span<int const> targets, matrix<T> gradient, T scale,
+                      T* scratch) const {
+        index_t const rows = static_cast<index_t>(list.size());
+        matrix<T> const picked{scratch, rows, x.columns, x.on};
+        matrix<T> const z{scratch + round_up(rows * x.columns, grain), rows, x.columns, x.on};
+        T* const space = scratch + 2 * round_up(rows * x.columns, grain);
+
+        gather_rows(picked, x, list);
+        rms_norm(z, picked, norm, epsilon);
+        if (!gradient) return cross_entropy(matrix<T>{}, z, W, targets, scale, space);
+
+        auto const dz = gradient.slice(0, rows).as_fresh();
+        double const loss = cross_entropy(dz, z, W, targets, scale, space);
+        rms_norm_pull(dz, dz, picked, norm, epsilon);
+        spread_rows(gradient, list);
+        return loss;
+    }
+
+    static constexpr index_t grain = buffer_alignment / static_cast<index_t>(sizeof(T));
+};
+
+}  // namespace graft

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small integers and half-precision numbers to floats, a register at a time.             (layer 3: simd)
+#pragma once
+
+#include <graft/simd/pack.hpp>
+
+#include <cstring>
+
+namespace graft {
+
+/// Sixteen bytes: half of a quantised block, computed with as one register.
+using bytes16 = detail::vector_t<std::uint8_t, 16>;
+using signed16 = detail::vector_t<std::int8_t, 16>;
+
+GRAFT_INLINE bytes16 load_bytes16(void const* from) {
+    bytes16 v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+}
+
+/// Byte l of the result is 255 where bit l of `bits` is set, else 0.
+GRAFT_INLINE bytes16 spread_bits(unsigned bits) {
+    struct pair { std::uint64_t low, high; };
+    constexpr std::uint64_t ones = 0x0101010101010101u;
+    constexpr bytes16 each = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    auto const copies = std::bit_cast<bytes16>(pair{(bits & 255) * ones, (bits >> 8 & 255) * ones});
+    return std::bit_cast<bytes16>((copies & each) == each);
+}
+
+namespace detail {
+
+/// Numbers `Part * W` and following of sixteen signed bytes.
+template <index_t Part>
+GRAFT_INLINE pack<float> part_of(signed16 q) {
+    constexpr index_t W = native_width<float>;
+    if constexpr (W == 1) {
+        return static_cast<float>(q[Part]);
+    } else {
+        struct parts { vector_t<std::int8_t, W> part[16 / W]; };
+        auto const some = std::bit_cast<parts>(q).part[Part];
+        auto const words = __builtin_convertvector(some, vector_t<std::int32_t, W>);
+        return pack<float>(typename pack<float>::batch(
+            std::bit_cast<typename pack<float>::batch::register_type>(__builtin_convertvector(words, vector_t<float, W>))));
+    }
+}
+
+template <class F, index_t... Part>
+GRAFT_INLINE void for_parts(F f, std::integer_sequence<index_t, Part...>) {
+    (f(std::integral_constant<index_t, Part>{}), ...);
+}
+
+}  // namespace detail
+
+/// to[l] = q[l] · scale for sixteen numbers.
+GRAFT_INLINE void store_scaled(signed16 q, float scale, float* to) {
+    using P = pack<float>;
+    detail::for_parts(
+        [&](auto part) { (detail::part_of<part.value>(q) * P(scale)).store(to + part.value * P::width); },
+        std::make_integer_sequence<index_t, 16 / P::width>{});
+}
+
+/// to[l] = q[l] · scale + offset for sixteen numbers, rounded once where q[l] · scale is exact.
+GRAFT_INLINE void store_affine(signed16 q, float scale, float offset, float* to) {
+    using P = pack<float>;
+    detail::for_parts(
+        [&](auto part) { fma(detail::part_of<part.value>(q), P(scale), P(offset)).store(to + part.value * P::width); },
+        std::make_integer_sequence<index_t, 16 / P::width>{});
+}
+
+/// The float of half-precision bits; exact.
+GRAFT_INLINE float half_to_float(std::uint16_t half) {
+#if defined(__F16C__)
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
+#elif defined(__ARM_FP16_FORMAT_IEEE)
+    return static_cast<float>(std::bit_cast<__fp16>(half));
+#else
+    // Shifted into a float's place, a half is 2^112 times too small, subnormals included; infinities need a larger step.
+    std::uint32_t const sign = static_cast<std::uint32_t>(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
+    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13 | (magnitude > 0x7c00u ? 0x400000u : 0u));
+    float const scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
+    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(scaled));
+#endif
+}
+
+/// to[l] = the float of the l-th half-precision number at `from` (any alignment).
+inline void halves_to_floats(std::byte const* from, index_t count, float* to) {
+    index_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= count; i += 16)
+        _mm512_storeu_ps(to + i, _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<__m256i const*>(from + 2 * i))));
+#elif defined(__F16C__)
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<__m128i const*>(from + 2 * i))));
+#endif
+    for (; i < count; ++i) {
+        std::uint16_t half;
+        std::memcpy(&half, from + 2 * i, sizeof half);
+        to[i] = half_to_float(half);
+    }
+}
+
+/// to[l] = the float whose upper half is the l-th 16-bit word at `from` (any alignment).
+inline void brain_to_floats(std::byte const* from, index_t count, float* to) {
+    for (index_t i = 0; i < count; ++i) {
+        std::uint16_t upper;
+        std::memcpy(&upper, from + 2 * i, sizeof upper);
+        to[i] = std::bit_cast<float>(static_cast<std::uint32_t>(upper) << 16);
+    }
+}
+
+}  // namespace graft
