@@ -89,7 +89,7 @@ for i in 1 2 3; do
     echo "Question $i: $(cat "$work/question.$i")"
     { echo "before"; echo "------"; fold -s -w 56 "$work/before.$i"; } >"$work/left"
     { echo "after"; echo "-----"; fold -s -w 56 "$work/after.$i"; } >"$work/right"
-    pr -m -t -w 118 "$work/left" "$work/right"
+    pr -m -t -w 118 "$work/left" "$work/right" | expand
     echo "  \"$(cat "$work/key.$i")\" in the answer: $(has_key before "$i") before, $(has_key after "$i") after"
 done
 echo

@@ -6,8 +6,7 @@
 #include <graft/expression/linear.hpp>
 #include <graft/expression/operators.hpp>
 #include <graft/program/program.hpp>
-#include <graft/rule/elementwise.hpp>
-#include <graft/rule/linear.hpp>
+#include <graft/rule/rules.hpp>
 
 using namespace graft;
 
@@ -25,3 +24,5 @@ struct block {
     static constexpr auto equations = residual(D(sin(U(x))));
 #endif
 };
+
+constexpr auto code = flatten<block>();

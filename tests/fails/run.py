@@ -58,7 +58,7 @@ def check(path, command, compiler):
     if not wanted:
         wrong.append("says nothing of what it expects")
     if "#ifdef RIGHT" in source and (right := run("-DRIGHT", quiet)).returncode != 0:
-        wrong.append(f"does not compile where it is right:\n{right.stderr}")
+        wrong.append("does not compile where it is right:\n" + "\n".join(first_error(right.stderr)))
     done = run(quiet)
     if done.returncode == 0:
         return wrong + ["compiles"]

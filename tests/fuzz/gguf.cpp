@@ -20,6 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     }
     unsigned sum = 0;
     for (auto const& tensor : parsed->tensors)
-        for (std::byte const b : tensor.data) sum += std::to_integer<unsigned>(b);  // inside the file, or the sanitizer tells
+        for (std::byte const b : tensor.data)
+            sum += std::to_integer<unsigned>(b);  // inside the file, or the sanitizer tells
     return sum == ~0u;
 }

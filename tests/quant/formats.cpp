@@ -61,7 +61,9 @@ TEST_CASE("formats: blocks decode to ggml's bits") {
     REQUIRE(graft_test::sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     auto const golden = nlohmann::json::parse(graft_test::read_file(*path));
     int blocks = 0;
-    for (auto const& [name, family] : golden.items()) {
+    for (auto const& entry : golden.items()) {
+        auto const& family = entry.value();
+        std::string const name = entry.key();
         auto const* how = find_format(name);
         REQUIRE(how != nullptr);
         CHECK(how->bytes == family["block_bytes"].get<index_t>());
@@ -90,10 +92,10 @@ TEST_CASE("formats: blocks computed by hand") {
         REQUIRE(static_cast<index_t>(bytes.size()) == how.bytes);
         std::vector<float> x(static_cast<std::size_t>(how.block));
         how.decode(bytes.data(), 0, how.block, x.data());
-        for (auto const& [i, value] : wanted) {
-            INFO(how.name, " ", i);
-            CHECK(x[i] == value);
-            CHECK(decode_one(how, bytes.data(), static_cast<index_t>(i)) == value);
+        for (auto const& w : wanted) {
+            INFO(how.name, " ", w.first);
+            CHECK(x[w.first] == w.second);
+            CHECK(decode_one(how, bytes.data(), static_cast<index_t>(w.first)) == w.second);
         }
     };
     check(q4_0, "0038" + nibbles, {{0, -2.5f}, {16, 2.0f}, {15, 3.5f}, {31, -4.0f}, {1, 0.0f}});

@@ -17,12 +17,12 @@ enum class cause : unsigned char { usage = 2, bad_file = 3, mismatch = 4, memory
 /// One thing that is wrong with something from outside.
 struct problem {
     cause why = cause::bad_file;
-    std::string file;      // path, or "" where there is none
-    std::string what;      // "the string is longer than the file"
-    std::string where;     // "at byte 24" | "line 3:17" | "tensor 'x'" | "key 'k'" | ""
-    std::string expected;  // "at most 12 bytes"
-    std::string got;       // "18446744073709551615"
-    std::string hint;      // what to try
+    std::string file{};    // path, or "" where there is none
+    std::string what{};    // "the string is longer than the file"
+    std::string where{};   // "at byte 24" | "line 3:17" | "tensor 'x'" | "key 'k'" | ""
+    std::string expected{}; // "at most 12 bytes"
+    std::string got{};     // "18446744073709551615"
+    std::string hint{};    // what to try
 };
 
 /// `FILE: WHAT (WHERE): expected E, got G. Try: HINT` on one line, without what is absent.

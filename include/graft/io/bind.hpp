@@ -27,8 +27,8 @@ struct bound_model {
     bound_model& operator=(bound_model&&) = default;
 };
 
-/// Binds all weights of a block's equations by their names. The file was checked when it was opened; what is missing all
-/// the same is reported.
+/// Binds all weights of a block's equations by their names. The file was checked when it was opened; what is missing
+/// all the same is reported.
 template <class Block, class T = float>
 result<bound_model<Block, T>> bind_model(model_file const& file) {
     bound_model<Block, T> m;
@@ -36,7 +36,13 @@ result<bound_model<Block, T>> bind_model(model_file const& file) {
     auto const find = [&](std::string const& name) -> stored_tensor const* {
         auto const* const found = file.find(name);
         if (!found && !wrong)
-            wrong = problem{cause::bad_file, file.path, "a weight is missing", "tensor '" + name + "'", "", "", "another copy of the model"};
+            wrong = problem{cause::bad_file,
+                            file.path,
+                            "a weight is missing",
+                            "tensor '" + name + "'",
+                            "",
+                            "",
+                            "another copy of the model"};
         return found;
     };
     auto const matrix_of = [&](std::string const& name) {
@@ -80,8 +86,10 @@ result<bound_model<Block, T>> bind_model(model_file const& file) {
 template <class F>
 decltype(auto) with_block(architecture arch, F&& f) {
     switch (arch) {
-        case architecture::qwen2: return f(std::type_identity<qwen2<lora>>{});
-        case architecture::llama: break;
+        case architecture::qwen2:
+            return f(std::type_identity<qwen2<lora>>{});
+        case architecture::llama:
+            break;
     }
     return f(std::type_identity<llama<lora>>{});
 }

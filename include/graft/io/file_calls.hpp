@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -136,6 +138,20 @@ inline bool is_directory(std::string const& path) {
     return ::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
 }
 
+/// True where `path`, which need not exist, is somewhere below `directory`.
+inline bool lies_in(std::string path, std::string const& directory) {
+    while (path != "/" && path != ".") {
+        path = folder_of(path);
+        if (path_exists(path)) break;
+    }
+    char* const resolved = ::realpath(path.c_str(), nullptr);
+    std::string above = resolved ? resolved : path;
+    std::free(resolved);
+    for (; !same_file(above, directory); above = folder_of(above))
+        if (above == "/" || above == ".") return false;
+    return true;
+}
+
 /// How a saver treats what is already there.
 struct save_options {
     bool overwrite = false;           // replace an existing file or directory
@@ -145,10 +161,14 @@ struct save_options {
 
 /// Why nothing may be written to `path`, if so: it is an input, or something is there already.
 inline result<void> may_write(std::string const& path, save_options const& options) {
-    for (std::string const& input : options.inputs)
+    for (std::string const& input : options.inputs) {
         if (same_file(path, input))
             return problem{cause::usage,         path, "is one of the inputs and cannot be the output too", {}, {}, {},
                            "another output path"};
+        if (is_directory(input) && lies_in(path, input))
+            return problem{cause::usage, path,  "lies inside one of the inputs", {},
+                           {},           input, "an output path outside of it"};
+    }
     if (!options.overwrite && path_exists(path))
         return problem{cause::io, path, "is already there and is not replaced", {},
                        {},        {},   "another path, or --overwrite"};

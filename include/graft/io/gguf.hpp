@@ -5,8 +5,8 @@
 #include <graft/base/result.hpp>
 #include <graft/io/byte_reader.hpp>
 #include <graft/io/checked.hpp>
-#include <graft/io/escape.hpp>
 #include <graft/io/gguf_types.hpp>
+#include <graft/io/in_quotes.hpp>
 
 #include <algorithm>
 #include <array>
@@ -23,9 +23,9 @@ namespace graft {
 /// elements, or the number itself; it has been checked to lie in the file and to hold `count` whole elements.
 struct gguf_entry {
     std::string_view key;
-    gguf_type type = gguf_type::u8;
-    gguf_type element = gguf_type::u8;  // of an array
-    std::uint64_t count = 1;            // of an array
+    gguf_type type = gguf_type::uint8;
+    gguf_type element = gguf_type::uint8;  // of an array
+    std::uint64_t count = 1;               // of an array
     std::span<std::byte const> data;
 };
 
@@ -74,7 +74,7 @@ public:
         std::optional<std::uint64_t> found;
         for (std::uint64_t i = 0; i < e->count; ++i) {
             std::int64_t const value = integer_at(*e, type, i);
-            if (value < 0 && type != gguf_type::u64)
+            if (value < 0 && type != gguf_type::uint64)
                 return wrong(*e, "a whole number of at least 0", std::to_string(value));
             if (found && *found != static_cast<std::uint64_t>(value))
                 return wrong(*e, "the same number for every layer", "different ones");
@@ -88,8 +88,8 @@ public:
         gguf_entry const* const e = find(key);
         if (!e && otherwise) return *otherwise;
         if (!e) return missing(key);
-        if (e->type == gguf_type::f32) return static_cast<double>(load_number<float>(e->data.data()));
-        if (e->type == gguf_type::f64) return load_number<double>(e->data.data());
+        if (e->type == gguf_type::float32) return static_cast<double>(load_number<float>(e->data.data()));
+        if (e->type == gguf_type::float64) return load_number<double>(e->data.data());
         return mistyped(*e, "f32 or f64");
     }
 
@@ -137,7 +137,7 @@ public:
     result<std::vector<float>> numbers(std::string_view key) const {
         gguf_entry const* const e = find(key);
         if (!e) return missing(key);
-        if (e->type != gguf_type::array || e->element != gguf_type::f32) return mistyped(*e, "an array of f32");
+        if (e->type != gguf_type::array || e->element != gguf_type::float32) return mistyped(*e, "an array of f32");
         std::vector<float> all;
         for (std::size_t i = 0; i < e->count; ++i)
             all.push_back(load_number<float>(e->data.data() + i * sizeof(float)));
@@ -150,24 +150,24 @@ public:
 
 private:
     static bool is_integer(gguf_type t) {
-        return size_of(t) != 0 && t != gguf_type::f32 && t != gguf_type::f64 && t != gguf_type::boolean;
+        return size_of(t) != 0 && t != gguf_type::float32 && t != gguf_type::float64 && t != gguf_type::boolean;
     }
 
     static std::int64_t integer_at(gguf_entry const& e, gguf_type type, std::uint64_t i) {
         std::byte const* const at =
             e.data.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(size_of(type));
         switch (type) {
-            case gguf_type::u8:
+            case gguf_type::uint8:
                 return load_number<std::uint8_t>(at);
-            case gguf_type::i8:
+            case gguf_type::int8:
                 return load_number<std::int8_t>(at);
-            case gguf_type::u16:
+            case gguf_type::uint16:
                 return load_number<std::uint16_t>(at);
-            case gguf_type::i16:
+            case gguf_type::int16:
                 return load_number<std::int16_t>(at);
-            case gguf_type::u32:
+            case gguf_type::uint32:
                 return load_number<std::uint32_t>(at);
-            case gguf_type::i32:
+            case gguf_type::int32:
                 return load_number<std::int32_t>(at);
             default:
                 return load_number<std::int64_t>(at);
@@ -178,19 +178,19 @@ private:
         return {cause::bad_file,
                 file,
                 "a required key is missing",
-                "key " + quoted(key),
+                "key " + in_quotes(key),
                 {},
                 {},
                 "a model converted by a current converter"};
     }
     problem wrong(gguf_entry const& e, std::string expected, std::string got) const {
-        return {cause::bad_file, file, "a value cannot be used", "key " + quoted(e.key), std::move(expected),
+        return {cause::bad_file, file, "a value cannot be used", "key " + in_quotes(e.key), std::move(expected),
                 std::move(got),  {}};
     }
     problem mistyped(gguf_entry const& e, std::string expected) const {
         std::string got = name_of(e.type);
         if (e.type == gguf_type::array) got = std::string("array of ") + name_of(e.element);
-        return {cause::bad_file, file, "a value has the wrong type", "key " + quoted(e.key), std::move(expected),
+        return {cause::bad_file, file, "a value has the wrong type", "key " + in_quotes(e.key), std::move(expected),
                 std::move(got),  {}};
     }
 

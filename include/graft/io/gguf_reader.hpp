@@ -32,11 +32,11 @@ public:
 
         for (std::uint64_t i = 0; i < entry_count; ++i)
             if (auto const r = entry(); !r) return r.error();
-        if (auto const twice = out.index_entries()) return bad("has a key twice", {}, quoted(*twice));
+        if (auto const twice = out.index_entries()) return bad("has a key twice", {}, in_quotes(*twice));
         if (auto const r = alignment(); !r) return r.error();
         for (std::uint64_t i = 0; i < tensor_count; ++i)
             if (auto const r = tensor(); !r) return r.error();
-        if (auto const twice = out.index_tensors()) return bad("has a tensor twice", {}, quoted(*twice));
+        if (auto const twice = out.index_tensors()) return bad("has a tensor twice", {}, in_quotes(*twice));
         if (auto const r = place(); !r) return r.error();
         return std::move(out);
     }
@@ -47,7 +47,7 @@ private:
                 std::move(expected), std::move(got), std::move(hint)};
     }
     problem bad_tensor(gguf_tensor const& t, std::string what, std::string expected = {}, std::string got = {}) const {
-        return {cause::bad_file, out.file, std::move(what), "tensor " + quoted(t.name), std::move(expected),
+        return {cause::bad_file, out.file, std::move(what), "tensor " + in_quotes(t.name), std::move(expected),
                 std::move(got),  {}};
     }
     problem cut_off(std::string const& within) const {
@@ -89,13 +89,13 @@ private:
         if (!t) return t.error();
         e.type = *t;
         if (e.type == gguf_type::string) {
-            auto const s = string("the value of " + quoted(e.key), UINT64_MAX);
+            auto const s = string("the value of " + in_quotes(e.key), UINT64_MAX);
             if (!s) return s.error();
             e.data = as_bytes(*s);
         } else if (e.type == gguf_type::array) {
             if (auto const r = array(e); !r) return r.error();
         } else if (!from.take(size_of(e.type), e.data)) {
-            return cut_off("the value of " + quoted(e.key));
+            return cut_off("the value of " + in_quotes(e.key));
         }
         out.entries.push_back(e);
         return {};
@@ -105,18 +105,18 @@ private:
         auto const element = type();
         if (!element) return element.error();
         e.element = *element;
-        if (!from.take(e.count)) return cut_off("the length of " + quoted(e.key));
+        if (!from.take(e.count)) return cut_off("the length of " + in_quotes(e.key));
         if (e.element == gguf_type::array)
-            return bad("has an array of arrays", "an array of numbers or strings", "key " + quoted(e.key));
+            return bad("has an array of arrays", "an array of numbers or strings", "key " + in_quotes(e.key));
         std::uint64_t const smallest = e.element == gguf_type::string ? 8 : size_of(e.element);
         if (e.count > from.left() / smallest)
-            return bad("the array " + quoted(e.key) + " is longer than the file",
+            return bad("the array " + in_quotes(e.key) + " is longer than the file",
                        "at most " + std::to_string(from.left() / smallest) + " elements", std::to_string(e.count));
         if (e.element != gguf_type::string)
-            return from.take(e.count * smallest, e.data) ? result<void>{} : cut_off(quoted(e.key));
+            return from.take(e.count * smallest, e.data) ? result<void>{} : cut_off(in_quotes(e.key));
         auto const start = static_cast<std::size_t>(from.position());
         for (std::uint64_t i = 0; i < e.count; ++i)
-            if (auto const s = string("a string of " + quoted(e.key), UINT64_MAX); !s) return s.error();
+            if (auto const s = string("a string of " + in_quotes(e.key), UINT64_MAX); !s) return s.error();
         e.data = all.subspan(start, static_cast<std::size_t>(from.position()) - start);
         return {};
     }
@@ -124,7 +124,7 @@ private:
     result<void> alignment() {
         gguf_entry const* const e = out.find("general.alignment");
         if (!e) return {};
-        if (e->type != gguf_type::u32)
+        if (e->type != gguf_type::uint32)
             return problem{cause::bad_file,  out.file, "a value has the wrong type", "key 'general.alignment'", "u32",
                            name_of(e->type), {}};
         out.alignment = load_number<std::uint32_t>(e->data.data());
@@ -144,15 +144,15 @@ private:
         auto const name = string("a tensor's name", 64);
         if (!name) return name.error();
         if (name->empty() || name->find('\0') != name->npos)
-            return bad("has a tensor whose name is empty or has a zero byte", {}, quoted(*name));
+            return bad("has a tensor whose name is empty or has a zero byte", {}, in_quotes(*name));
         t.name = *name;
-        if (!from.take(t.rank)) return cut_off("tensor " + quoted(t.name));
+        if (!from.take(t.rank)) return cut_off("tensor " + in_quotes(t.name));
         if (t.rank < 1 || t.rank > 4)
             return bad_tensor(t, "has an impossible number of dimensions", "1 to 4", std::to_string(t.rank));
         for (std::uint32_t i = 0; i < t.rank; ++i)
-            if (!from.take(t.dims[i])) return cut_off("tensor " + quoted(t.name));
+            if (!from.take(t.dims[i])) return cut_off("tensor " + in_quotes(t.name));
         std::uint32_t code = 0;
-        if (!from.take(code) || !from.take(t.offset)) return cut_off("tensor " + quoted(t.name));
+        if (!from.take(code) || !from.take(t.offset)) return cut_off("tensor " + in_quotes(t.name));
         t.type = find_ggml_type(code);
         if (!t.type) return bad_tensor(t, "has an unknown type", {}, std::to_string(code));
         out.tensors.push_back(t);

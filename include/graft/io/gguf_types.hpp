@@ -7,13 +7,25 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <utility>
 
 namespace graft {
 
 /// Types of metadata values, by their code in the file.
-enum class gguf_type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+enum class gguf_type : std::uint32_t {
+    uint8,
+    int8,
+    uint16,
+    int16,
+    uint32,
+    int32,
+    float32,
+    boolean,
+    string,
+    array,
+    uint64,
+    int64,
+    float64
+};
 
 inline constexpr std::uint32_t gguf_type_count = 13;
 
@@ -53,35 +65,6 @@ constexpr ggml_type const* find_ggml_type(std::uint32_t code) {
     for (ggml_type const& t : ggml_types)
         if (t.code == code) return &t;
     return nullptr;
-}
-
-/// The file's code of each format a weight can have.
-inline constexpr std::array<std::pair<std::uint32_t, weight_type>, 11> weight_codes{{
-    {0, weight_type::f32},
-    {1, weight_type::f16},
-    {30, weight_type::bf16},
-    {2, weight_type::q4_0},
-    {3, weight_type::q4_1},
-    {6, weight_type::q5_0},
-    {7, weight_type::q5_1},
-    {8, weight_type::q8_0},
-    {12, weight_type::q4_k},
-    {13, weight_type::q5_k},
-    {14, weight_type::q6_k},
-}};
-
-/// The decoder of a tensor type, or null where weights of that type are not supported.
-inline format const* format_of_code(std::uint32_t code) {
-    for (auto const& [c, type] : weight_codes)
-        if (c == code) return &format_of(type);
-    return nullptr;
-}
-
-/// The file's code of a format.
-constexpr std::uint32_t code_of(weight_type type) {
-    for (auto const& [code, t] : weight_codes)
-        if (t == type) return code;
-    return 0;
 }
 
 /// `general.file_type` of a model whose matrices have this format.

@@ -102,13 +102,16 @@ public:
         return skip_empty();
     }
 
+    /// Bytes written so far, padding included.
+    std::uint64_t size() const { return file.size(); }
+
     /// Puts the finished file in place; a problem where tensors are missing.
     result<void> commit() {
         if (current != sizes.size())
             return problem{cause::io,
                            file.path(),
                            "is not complete",
-                           "tensor " + quoted(sizes[current].name),
+                           "tensor " + in_quotes(sizes[current].name),
                            std::to_string(sizes[current].bytes) + " bytes",
                            std::to_string(written),
                            {}};
@@ -127,17 +130,17 @@ private:
         if constexpr (std::same_as<T, bool>)
             return gguf_type::boolean;
         else if constexpr (std::same_as<T, float>)
-            return gguf_type::f32;
+            return gguf_type::float32;
         else if constexpr (std::same_as<T, double>)
-            return gguf_type::f64;
+            return gguf_type::float64;
         else if constexpr (sizeof(T) == 1)
-            return std::signed_integral<T> ? gguf_type::i8 : gguf_type::u8;
+            return std::signed_integral<T> ? gguf_type::int8 : gguf_type::uint8;
         else if constexpr (sizeof(T) == 2)
-            return std::signed_integral<T> ? gguf_type::i16 : gguf_type::u16;
+            return std::signed_integral<T> ? gguf_type::int16 : gguf_type::uint16;
         else if constexpr (sizeof(T) == 4)
-            return std::signed_integral<T> ? gguf_type::i32 : gguf_type::u32;
+            return std::signed_integral<T> ? gguf_type::int32 : gguf_type::uint32;
         else
-            return std::signed_integral<T> ? gguf_type::i64 : gguf_type::u64;
+            return std::signed_integral<T> ? gguf_type::int64 : gguf_type::uint64;
     }
 
     template <class T>
@@ -165,7 +168,7 @@ private:
     }
 
     static problem bad(std::string_view name, std::string what, std::string expected, std::string got) {
-        return {cause::bad_file, {}, std::move(what), "tensor " + quoted(name), std::move(expected),
+        return {cause::bad_file, {}, std::move(what), "tensor " + in_quotes(name), std::move(expected),
                 std::move(got),  {}};
     }
 

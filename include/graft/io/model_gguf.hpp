@@ -13,19 +13,31 @@ namespace detail {
 
 /// The configuration that the keys give. The vocabulary is the embedding's rows.
 inline result<model_config> read_gguf_config(gguf const& g, std::vector<std::string>& warnings) {
-    auto const unsupported = [&](std::string what, std::string const& key, std::string expected, std::string got, std::string hint = {}) {
-        return problem{cause::bad_file, g.file, std::move(what), "key " + quoted(key), std::move(expected), std::move(got), std::move(hint)};
+    auto const unsupported = [&](std::string what, std::string const& key, std::string expected, std::string got,
+                                 std::string hint = {}) {
+        return problem{cause::bad_file,     g.file,         std::move(what), "key " + in_quotes(key),
+                       std::move(expected), std::move(got), std::move(hint)};
     };
     auto const type = g.text("general.type", "model");
     if (!type) return type.error();
     if (*type != "model")
-        return problem{cause::mismatch, g.file, "is not a model", "key 'general.type'", "model", escaped(*type), "passing an adapter where adapters are asked for"};
+        return problem{cause::mismatch,
+                       g.file,
+                       "is not a model",
+                       "key 'general.type'",
+                       "model",
+                       printable(*type),
+                       "passing an adapter where adapters are asked for"};
     auto const arch = g.text("general.architecture");
     if (!arch) return arch.error();
     model_config c;
-    if (*arch == "llama") c.arch = architecture::llama, c.pairing = rope_pairing::interleaved;
-    else if (*arch == "qwen2") c.arch = architecture::qwen2, c.pairing = rope_pairing::half_split, c.qkv_bias = true;
-    else return unsupported("the architecture is not supported", "general.architecture", "llama or qwen2", escaped(*arch), "SmolLM2, Llama, TinyLlama or Qwen2.5 models");
+    if (*arch == "llama")
+        c.arch = architecture::llama, c.pairing = rope_pairing::interleaved;
+    else if (*arch == "qwen2")
+        c.arch = architecture::qwen2, c.pairing = rope_pairing::half_split, c.qkv_bias = true;
+    else
+        return unsupported("the architecture is not supported", "general.architecture", "llama or qwen2",
+                           printable(*arch), "SmolLM2, Llama, TinyLlama or Qwen2.5 models");
 
     auto const key = [&](char const* name) { return *arch + "." + name; };
     std::optional<problem> first;
@@ -51,7 +63,8 @@ inline result<model_config> read_gguf_config(gguf const& g, std::vector<std::str
     if (c.heads == 0) return unsupported("a value cannot be used", key("attention.head_count"), "at least 1", "0");
     bool const given = g.find(key("attention.key_length")) != nullptr;
     if (!given && c.width % c.heads != 0)
-        return unsupported("a value cannot be used", key("attention.head_count"), "a divisor of the width " + std::to_string(c.width), std::to_string(c.heads));
+        return unsupported("a value cannot be used", key("attention.head_count"),
+                           "a divisor of the width " + std::to_string(c.width), std::to_string(c.heads));
     c.head = size("attention.key_length", static_cast<std::uint64_t>(c.width / c.heads));
     index_t const value_head = size("attention.value_length", static_cast<std::uint64_t>(c.head));
     index_t const turned = size("rope.dimension_count", static_cast<std::uint64_t>(c.head));
@@ -62,14 +75,21 @@ inline result<model_config> read_gguf_config(gguf const& g, std::vector<std::str
     if (first) return *first;
     if (!scaling) return scaling.error();
     if (value_head != c.head)
-        return unsupported("heads of keys and values differ", key("attention.value_length"), std::to_string(c.head), std::to_string(value_head));
-    if (turned != c.head) return unsupported("RoPE turns only a part of each head", key("rope.dimension_count"), std::to_string(c.head), std::to_string(turned));
-    if (experts != 0) return unsupported("is a mixture of experts", key("expert_count"), "0", std::to_string(experts), "a dense model");
+        return unsupported("heads of keys and values differ", key("attention.value_length"), std::to_string(c.head),
+                           std::to_string(value_head));
+    if (turned != c.head)
+        return unsupported("RoPE turns only a part of each head", key("rope.dimension_count"), std::to_string(c.head),
+                           std::to_string(turned));
+    if (experts != 0)
+        return unsupported("is a mixture of experts", key("expert_count"), "0", std::to_string(experts),
+                           "a dense model");
     bool const scaled = (*scaling != "none" && *scaling != "" && factor != 1) || linear != 1;
     if (scaled || (*scaling != "none" && *scaling != "" && *scaling != "linear"))
-        return unsupported("this scaling of RoPE is not supported", key("rope.scaling.type"), "none, or Llama 3's factors as a tensor", escaped(*scaling));
+        return unsupported("this scaling of RoPE is not supported", key("rope.scaling.type"),
+                           "none, or Llama 3's factors as a tensor", printable(*scaling));
     if (window > 0 && window < c.context) {
-        warnings.push_back("attention slides over " + std::to_string(window) + " tokens: the context is limited to that");
+        warnings.push_back("attention slides over " + std::to_string(window) +
+                           " tokens: the context is limited to that");
         c.context = window;
     }
     return c;
@@ -81,7 +101,9 @@ inline result<tokenizer_data> read_gguf_tokens(gguf const& g) {
     auto const model = g.text("tokenizer.ggml.model");
     if (!model) return model.error();
     if (*model != "gpt2" && *model != "llama")
-        return problem{cause::bad_file, g.file, "the tokenizer is not supported", "key 'tokenizer.ggml.model'", "gpt2 or llama", escaped(*model), {}};
+        return problem{
+            cause::bad_file,   g.file, "the tokenizer is not supported", "key 'tokenizer.ggml.model'", "gpt2 or llama",
+            printable(*model), {}};
     t.model = *model;
     auto const pre = g.text("tokenizer.ggml.pre", "");
     if (!pre) return pre.error();
@@ -91,8 +113,13 @@ inline result<tokenizer_data> read_gguf_tokens(gguf const& g) {
     t.tokens = std::move(*tokens);
     auto const as_long = [&](std::size_t n, char const* key) -> result<void> {
         if (n == t.tokens.size()) return {};
-        return problem{cause::bad_file, g.file, "a list of the tokenizer is not as long as the tokens", "key " + quoted(key), std::to_string(t.tokens.size()),
-                       std::to_string(n), {}};
+        return problem{cause::bad_file,
+                       g.file,
+                       "a list of the tokenizer is not as long as the tokens",
+                       "key " + in_quotes(key),
+                       std::to_string(t.tokens.size()),
+                       std::to_string(n),
+                       {}};
     };
     if (g.find("tokenizer.ggml.token_type")) {
         auto types = g.integers("tokenizer.ggml.token_type");
@@ -129,8 +156,13 @@ inline result<tokenizer_data> read_gguf_tokens(gguf const& g) {
         auto const id = as_index(g.count(i.key), g.file, i.key);
         if (!id) return id.error();
         if (static_cast<std::size_t>(*id) >= t.tokens.size())
-            return problem{cause::bad_file, g.file, "a token id is outside the vocabulary", "key " + quoted(i.key), "below " + std::to_string(t.tokens.size()),
-                           std::to_string(*id), {}};
+            return problem{cause::bad_file,
+                           g.file,
+                           "a token id is outside the vocabulary",
+                           "key " + in_quotes(i.key),
+                           "below " + std::to_string(t.tokens.size()),
+                           std::to_string(*id),
+                           {}};
         i.id = static_cast<int>(*id);
     }
     bool const llama3 = t.pre == "llama-bpe" || t.pre == "llama3" || t.pre == "llama-v3";
@@ -148,10 +180,15 @@ inline result<tokenizer_data> read_gguf_tokens(gguf const& g) {
 inline result<stored_tensor> as_stored(gguf const& g, gguf_tensor const& t) {
     stored_tensor s;
     s.file_name = t.name;
-    s.how = format_of_code(t.type->code);
+    s.how = find_format(t.type->code);
     if (!s.how)
-        return problem{cause::bad_file, g.file, "a weight has a format that is not supported", "tensor " + quoted(t.name),
-                       "f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k or q6_k", t.type->name, "another quantisation of the model"};
+        return problem{cause::bad_file,
+                       g.file,
+                       "a weight has a format that is not supported",
+                       "tensor " + in_quotes(t.name),
+                       "f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k or q6_k",
+                       t.type->name,
+                       "another quantisation of the model"};
     for (std::uint32_t d = t.rank; d-- > 0;) s.shape.push_back(static_cast<index_t>(t.dims[d]));
     s.data = t.data;
     return s;
@@ -163,8 +200,13 @@ inline result<void> read_rope_factors(gguf const& g, model_config& c) {
     if (!t) return {};
     auto const wanted = static_cast<std::uint64_t>(c.head / 2);
     if (t->type->code != 0 || t->rank != 1 || t->dims[0] != wanted || wanted > c.rope_factors.size())
-        return problem{cause::bad_file, g.file, "RoPE's factors cannot be used", "tensor 'rope_freqs.weight'", std::to_string(wanted) + " numbers F32, at most 128",
-                       std::to_string(t->dims[0]) + " " + t->type->name, {}};
+        return problem{cause::bad_file,
+                       g.file,
+                       "RoPE's factors cannot be used",
+                       "tensor 'rope_freqs.weight'",
+                       std::to_string(wanted) + " numbers F32, at most 128",
+                       std::to_string(t->dims[0]) + " " + t->type->name,
+                       {}};
     for (std::size_t i = 0; i < wanted; ++i) c.rope_factors[i] = load_number<float>(t->data.data() + i * sizeof(float));
     c.rope_factor_count = c.head / 2;
     return {};
@@ -184,8 +226,11 @@ inline result<model_file> open_gguf_model(mapped_file file, open_options const& 
     if (!config) return config.error();
     model_config& c = model.config = *config;
     gguf_tensor const* const embedding = g.tensor("token_embd.weight");
-    if (!embedding) return problem{cause::bad_file, g.file, "a tensor is missing", "tensor 'token_embd.weight'", {}, {}, "a complete model"};
-    if (embedding->dims[1] > INT32_MAX) return problem{cause::bad_file, g.file, "has too many rows", "tensor 'token_embd.weight'", {}, {}, {}};
+    if (!embedding)
+        return problem{cause::bad_file,   g.file, "a tensor is missing", "tensor 'token_embd.weight'", {}, {},
+                       "a complete model"};
+    if (embedding->dims[1] > INT32_MAX)
+        return problem{cause::bad_file, g.file, "has too many rows", "tensor 'token_embd.weight'", {}, {}, {}};
     c.vocabulary = static_cast<index_t>(embedding->dims[1]);
     c.tied_head = g.tensor("output.weight") == nullptr;
     if (auto const r = detail::read_rope_factors(g, c); !r) return r.error();
@@ -198,7 +243,9 @@ inline result<model_file> open_gguf_model(mapped_file file, open_options const& 
     auto const expected = expected_tensors(c);
     for (expected_tensor const& e : expected) {
         gguf_tensor const* const t = g.tensor(e.gguf_name);
-        if (!t) return problem{cause::bad_file, g.file, "a tensor is missing", "tensor " + quoted(e.gguf_name), {}, {}, "a complete model"};
+        if (!t)
+            return problem{cause::bad_file,   g.file, "a tensor is missing", "tensor " + in_quotes(e.gguf_name), {}, {},
+                           "a complete model"};
         auto stored = detail::as_stored(g, *t);
         if (!stored) return stored.error();
         if (auto const r = detail::bind_tensor(model, g.file, e, std::move(*stored)); !r) return r.error();

@@ -51,14 +51,18 @@ inline std::vector<expected_tensor> expected_tensors(model_config const& c) {
     std::vector<expected_tensor> all;
     all.push_back({"model.embed_tokens.weight", "token_embd.weight", {c.vocabulary, c.width}});
     for (index_t l = 0; l < c.layers; ++l) {
-        std::string const canonical = "model.layers." + std::to_string(l) + ".", gguf = "blk." + std::to_string(l) + ".";
+        std::string const canonical = "model.layers." + std::to_string(l) + ".",
+                          gguf = "blk." + std::to_string(l) + ".";
         for (module_name const& m : layer_modules) {
             std::vector<index_t> shape = shape_of_module(c, m.canonical);
             index_t const out = shape.empty() ? c.width : shape[0];
             bool const biased = c.qkv_bias && (m.gguf == "attn_q" || m.gguf == "attn_k" || m.gguf == "attn_v");
             if (shape.empty()) shape = {c.width};
-            all.push_back({canonical + std::string(m.canonical) + ".weight", gguf + std::string(m.gguf) + ".weight", std::move(shape)});
-            if (biased) all.push_back({canonical + std::string(m.canonical) + ".bias", gguf + std::string(m.gguf) + ".bias", {out}});
+            all.push_back({canonical + std::string(m.canonical) + ".weight", gguf + std::string(m.gguf) + ".weight",
+                           std::move(shape)});
+            if (biased)
+                all.push_back(
+                    {canonical + std::string(m.canonical) + ".bias", gguf + std::string(m.gguf) + ".bias", {out}});
         }
     }
     all.push_back({"model.norm.weight", "output_norm.weight", {c.width}});
@@ -66,31 +70,43 @@ inline std::vector<expected_tensor> expected_tensors(model_config const& c) {
     return all;
 }
 
+/// A name that belongs to a layer: "model.layers.3.self_attn.q_proj" is {3, "self_attn.q_proj"}.
+struct layer_name {
+    index_t layer;
+    std::string_view rest;
+};
+
+/// Takes such a name apart; nothing where it does not begin with the prefix and a plain number.
+constexpr std::optional<layer_name> split_layer(std::string_view name, std::string_view prefix = "model.layers.") {
+    if (!name.starts_with(prefix)) return std::nullopt;
+    name.remove_prefix(prefix.size());
+    std::size_t const dot = name.find('.');
+    if (dot == name.npos || dot == 0 || dot > 6 || (dot > 1 && name[0] == '0')) return std::nullopt;
+    index_t layer = 0;
+    for (char const c : name.substr(0, dot)) {
+        if (c < '0' || c > '9') return std::nullopt;
+        layer = layer * 10 + (c - '0');
+    }
+    return layer_name{layer, name.substr(dot + 1)};
+}
+
 /// "model.layers.3.self_attn.q_proj" → "blk.3.attn_q"; "lm_head" → "output"; nothing for what GGUF has no name for.
 inline std::optional<std::string> gguf_module(std::string_view canonical) {
     if (canonical == "lm_head") return "output";
-    if (canonical == "model.embed_tokens") return "token_embd";
-    constexpr std::string_view prefix = "model.layers.";
-    if (canonical.substr(0, prefix.size()) != prefix) return std::nullopt;
-    canonical.remove_prefix(prefix.size());
-    std::size_t const dot = canonical.find('.');
-    if (dot == 0 || dot == canonical.npos || canonical.find_first_not_of("0123456789") != dot) return std::nullopt;
+    auto const split = split_layer(canonical);
     for (module_name const& m : layer_modules)
-        if (canonical.substr(dot + 1) == m.canonical) return "blk." + std::string(canonical.substr(0, dot)) + "." + std::string(m.gguf);
+        if (split && split->rest == m.canonical)
+            return "blk." + std::to_string(split->layer) + "." + std::string(m.gguf);
     return std::nullopt;
 }
 
 /// The way back: "blk.3.attn_q" → "model.layers.3.self_attn.q_proj".
 inline std::optional<std::string> canonical_module(std::string_view gguf) {
     if (gguf == "output") return "lm_head";
-    if (gguf == "token_embd") return "model.embed_tokens";
-    constexpr std::string_view prefix = "blk.";
-    if (gguf.substr(0, prefix.size()) != prefix) return std::nullopt;
-    gguf.remove_prefix(prefix.size());
-    std::size_t const dot = gguf.find('.');
-    if (dot == 0 || dot == gguf.npos || gguf.find_first_not_of("0123456789") != dot) return std::nullopt;
+    auto const split = split_layer(gguf, "blk.");
     for (module_name const& m : layer_modules)
-        if (gguf.substr(dot + 1) == m.gguf) return "model.layers." + std::string(gguf.substr(0, dot)) + "." + std::string(m.canonical);
+        if (split && split->rest == m.gguf)
+            return "model.layers." + std::to_string(split->layer) + "." + std::string(m.canonical);
     return std::nullopt;
 }
 

@@ -21,13 +21,16 @@ constexpr index_t permuted_heads(model_config const& c) {
 }
 
 template <class Op>
-std::string module_of(index_t layer) { return "model.layers." + std::to_string(layer) + "." + std::string(Op::text); }
+std::string module_of(index_t layer) {
+    return "model.layers." + std::to_string(layer) + "." + std::string(Op::text);
+}
 
 }  // namespace detail
 
 /// A copy of all adapters of a model's layers, rows in the order of adapter files.
 template <class Block, class T>
-adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool rank_stabilised, std::string base_name) {
+adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool rank_stabilised,
+                     std::string base_name) {
     adapter a;
     a.base_name = std::move(base_name), a.arch = m.config.arch;
     a.rank = rank, a.alpha = alpha, a.rslora = rank_stabilised;
@@ -40,10 +43,12 @@ adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool 
                 lora_pair p{detail::module_of<Op>(l), w.A.rows, w.A.columns, w.B.rows, {}, {}};
                 p.a.assign(w.A.data, w.A.data + w.A.rows * w.A.columns);
                 p.b.assign(w.B.data, w.B.data + w.B.rows * w.B.columns);
-                if (index_t const heads = detail::permuted_heads<Op>(m.config)) to_half_split(p.b, heads, m.config.head, w.B.columns);
+                if (index_t const heads = detail::permuted_heads<Op>(m.config))
+                    to_half_split(p.b, heads, m.config.head, w.B.columns);
                 a.pairs.push_back(std::move(p));
                 std::string const target(Op::text.substr(Op::text.rfind('.') + 1));
-                if (std::find(a.targets.begin(), a.targets.end(), target) == a.targets.end()) a.targets.push_back(target);
+                if (std::find(a.targets.begin(), a.targets.end(), target) == a.targets.end())
+                    a.targets.push_back(target);
             }
         });
     }
@@ -74,15 +79,19 @@ void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale) 
                 std::fill_n(w.A.data, w.A.rows * w.A.columns, T{});
                 std::fill_n(w.B.data, w.B.rows * w.B.columns, T{});
                 std::string const module = detail::module_of<Op>(l);
-                auto const p = std::find_if(a.pairs.begin(), a.pairs.end(), [&](auto const& x) { return x.module == module; });
+                auto const p =
+                    std::find_if(a.pairs.begin(), a.pairs.end(), [&](auto const& x) { return x.module == module; });
                 if (p == a.pairs.end()) return;
                 std::vector<float> b = p->b;
-                if (index_t const heads = detail::permuted_heads<Op>(m.config)) to_interleaved(b, heads, m.config.head, p->rank);
+                if (index_t const heads = detail::permuted_heads<Op>(m.config))
+                    to_interleaved(b, heads, m.config.head, p->rank);
                 double const factor = scale(a, *p) / laid_scale;
-                for (index_t i = 0; i < p->rank * p->in; ++i) w.A.data[i] = static_cast<T>(p->a[static_cast<std::size_t>(i)]);
+                for (index_t i = 0; i < p->rank * p->in; ++i)
+                    w.A.data[i] = static_cast<T>(p->a[static_cast<std::size_t>(i)]);
                 for (index_t o = 0; o < p->out; ++o)
                     for (index_t r = 0; r < p->rank; ++r)
-                        w.B(o, r) = static_cast<T>(factor * static_cast<double>(b[static_cast<std::size_t>(o * p->rank + r)]));
+                        w.B(o, r) =
+                            static_cast<T>(factor * static_cast<double>(b[static_cast<std::size_t>(o * p->rank + r)]));
             }
         });
     }

@@ -3,14 +3,16 @@
 #pragma once
 
 #include <graft/kernel/attention_tiles.hpp>
-#include <graft/simd/math.hpp>
+#include <graft/kernel/softmax.hpp>
 
 namespace graft {
 
 namespace detail {
 
 template <class T>
-T attention_scale(index_t head) { return T(1) / sqrt(static_cast<T>(head)); }
+T attention_scale(index_t head) {
+    return T(1) / sqrt(static_cast<T>(head));
+}
 
 /// One head of one tile of rows; k and v are cut to their head.
 template <class T>
@@ -60,7 +62,8 @@ template <class T>
 void attend_row(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& shape,
                 attention_tiles<T> const& n, scratch_parts<T> parts) {
     index_t const group = q.columns / shape.head;
-    T *const s = parts.take(group * n.keys), *const values = parts.take(n.keys * n.head), *const acc = parts.take(group * n.head);
+    T *const s = parts.take(group * n.keys), *const values = parts.take(n.keys * n.head),
+             *const acc = parts.take(group * n.head);
     T *const largest = parts.take(group), *const total = parts.take(group);
     T const scale = attention_scale<T>(shape.head);
     std::fill_n(acc, group * n.head, T(0));
@@ -74,17 +77,13 @@ void attend_row(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> 
                 s[g * n.keys + c] = scale * row_dot(q.data + g * shape.head, k.row(key + c), shape.head);
         for (index_t g = 0; g < group; ++g) {
             T* const row = s + g * n.keys;
-            T const before = largest[g], m = std::max(before, *std::max_element(row, row + keys));
-            T const shrink = exp(before - m);
-            total[g] = total[g] * shrink + row_sum<T>(keys, [=](pack<T> sum, index_t j, auto access) {
-                access.store(row + j, exp(access.load(row + j) - pack<T>(m)));
-                return sum + access.load(row + j);
-            });
+            T const before = largest[g], m = row_max(row, keys, before), shrink = exp(before - m);
+            total[g] = total[g] * shrink + row_exp(row, keys, m);
             for (index_t j = 0; j < shape.head; ++j) acc[g * n.head + j] *= shrink;
             largest[g] = m;
         }
         copy_tile(values, n.head, v.slice(key, keys));
-        tile_product(acc, n.head, tile_factor<T>{s, n.keys, 1}, values, n.head, group, n.head, keys, true);
+        small_product(acc, n.head, small_factor<T>{s, n.keys, 1}, values, n.head, group, n.head, keys, true);
     }
     for (index_t g = 0; g < group; ++g) {
         add_tile(o.cut(g * shape.head, shape.head).as_fresh(), acc + g * n.head, n.head, T(1) / total[g]);
@@ -101,13 +100,14 @@ constexpr index_t attention_scratch(attention_shape const& s, index_t rows, inde
     return lanes * std::max(n.forward(s), n.single(s));
 }
 
-/// o = softmax(q kᵀ / √head) v for each head, over the keys each row sees; lse (rows × heads) keeps each row's log-sum-exp,
-/// without data it is not wanted.
+/// o = softmax(q kᵀ / √head) v for each head, over the keys each row sees; lse (rows × heads) keeps each row's
+/// log-sum-exp, without data it is not wanted.
 ///
 /// shapes   q, o: rows × (heads · head)    k, v: at least past + rows keys × (kv_heads · head)
 /// cost     4 rows keys heads head flops, halved by causality
 template <class T>
-void attention(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& s, T* scratch) {
+void attention(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& s,
+               T* scratch) {
     detail::attention_tiles<T> const n(s, q.rows, k.rows);
     index_t const group = s.heads / s.kv_heads, tiles = (q.rows + s.tile - 1) / s.tile;
     if (q.rows == 1) {  // the weights of the other path are columns of a tile: one row would waste them
@@ -163,24 +163,28 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
         if (rows.first >= key + keys) continue;
         index_t const behind = key - shape.past - rows.start;
         for (index_t h = 0; h < q.columns / d; ++h) {
-            auto const qh = q.slice(rows.start, rows.count).cut(h * d, d), dyh = dy.slice(rows.start, rows.count).cut(h * d, d);
-            for (index_t i = 0; i < rows.count; i += tile_rows) {
-                index_t const count = std::min(tile_rows, rows.count - i);
+            auto const qh = q.slice(rows.start, rows.count).cut(h * d, d),
+                       dyh = dy.slice(rows.start, rows.count).cut(h * d, d);
+            for (index_t i = 0; i < rows.count; i += small_rows) {
+                index_t const count = std::min(small_rows, rows.count - i);
                 index_t const seen = round_up(std::clamp(i + count - behind, index_t{0}, keys), native_width<T>);
-                tile_product(p + i * n.keys, n.keys, tile_factor<T>{qh.row(i), qh.stride, 1}, kt, n.keys, count, seen, d, false);
-                tile_product(ds + i * n.keys, n.keys, tile_factor<T>{dyh.row(i), dyh.stride, 1}, vt, n.keys, count, seen, d, false);
+                small_product(p + i * n.keys, n.keys, small_factor<T>{qh.row(i), qh.stride, 1}, kt, n.keys, count, seen,
+                             d, false);
+                small_product(ds + i * n.keys, n.keys, small_factor<T>{dyh.row(i), dyh.stride, 1}, vt, n.keys, count,
+                             seen, d, false);
                 for (index_t r = i; r < i + count; ++r)
                     weigh_row(p + r * n.keys, ds + r * n.keys, lse(rows.start + r, h), delta(rows.start + r, h),
-                              shape.first_key ? shape.first_key[rows.start + r] - key : 0, std::min(keys, r + 1 - behind), n.keys);
+                              shape.first_key ? shape.first_key[rows.start + r] - key : 0,
+                              std::min(keys, r + 1 - behind), n.keys);
             }
             copy_tile(queries, n.head, qh);
             copy_tile(grads, n.head, dyh);
-            for (index_t c = 0; c < keys; c += tile_rows) {
+            for (index_t c = 0; c < keys; c += small_rows) {
                 index_t const skip = std::clamp(behind + c, index_t{0}, rows.count), depth = rows.count - skip;
-                index_t const count = std::min(tile_rows, keys - c);
-                tile_product(dv_sum + c * n.head, n.head, tile_factor<T>{p + skip * n.keys + c, 1, n.keys}, grads + skip * n.head,
-                             n.head, count, n.head, depth, true);
-                tile_product(dk_sum + c * n.head, n.head, tile_factor<T>{ds + skip * n.keys + c, 1, n.keys},
+                index_t const count = std::min(small_rows, keys - c);
+                small_product(dv_sum + c * n.head, n.head, small_factor<T>{p + skip * n.keys + c, 1, n.keys},
+                             grads + skip * n.head, n.head, count, n.head, depth, true);
+                small_product(dk_sum + c * n.head, n.head, small_factor<T>{ds + skip * n.keys + c, 1, n.keys},
                              queries + skip * n.head, n.head, count, n.head, depth, true);
             }
         }
@@ -192,7 +196,8 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
 /// dq of one head of one tile of rows. What it reads of q and dy is copied before dq is written.
 template <class T>
 void pull_row_tile(matrix<T> dq, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v, matrix<T> lse, matrix<T> delta,
-                   attention_shape const& shape, row_tile const& rows, attention_tiles<T> const& n, scratch_parts<T> parts) {
+                   attention_shape const& shape, row_tile const& rows, attention_tiles<T> const& n,
+                   scratch_parts<T> parts) {
     constexpr index_t width = native_width<T>;
     T *const qt = parts.take(shape.head * n.rows), *const dyt = parts.take(shape.head * n.rows);
     T *const p = parts.take(n.keys * n.rows), *const ds = parts.take(n.keys * n.rows);
@@ -234,15 +239,16 @@ constexpr index_t attention_pull_scratch(attention_shape const& s, index_t rows,
 
 /// With P = softmax(S) computed again from lse and D = rowsum(dy o):
 ///     dv += Pᵀ dy    dS = P (dy vᵀ - D) / √head    dk += dSᵀ q    dq += dS k
-/// A gradient without data is not wanted. A fresh dq may be the buffer of q, dy or o, since it is written last; dk and dv
-/// may not be those of k and v, which dq needs.
+/// A gradient without data is not wanted. A fresh dq may be the buffer of q, dy or o, since it is written last; dk and
+/// dv may not be those of k and v, which dq needs.
 ///
-/// cost     14 rows keys heads head flops, halved by causality (7 products: the weights are computed twice, so that each
+/// cost     14 rows keys heads head flops, halved by causality (7 products: the weights are computed twice, so that
+/// each
 ///          gradient is summed by one worker in one order)
 /// source   FlashAttention-2, arXiv 2307.08691, algorithm 2
 template <class T>
-void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v, matrix<T> o,
-                    matrix<T> lse, attention_shape const& s, T* scratch) {
+void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v,
+                    matrix<T> o, matrix<T> lse, attention_shape const& s, T* scratch) {
     detail::attention_tiles<T> const n(s, q.rows, k.rows);
     index_t const d = s.head, group = s.heads / s.kv_heads, wide = group * d;
     index_t const row_tiles = (q.rows + s.tile - 1) / s.tile, key_tiles = (k.rows + s.tile - 1) / s.tile;
@@ -255,16 +261,17 @@ void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matr
         each_task(dy.on, s.kv_heads * key_tiles, [&](index_t task, index_t lane) {
             index_t const kv = task % s.kv_heads;
             detail::pull_key_tile(dk ? dk.cut(kv * d, d) : dk, dv ? dv.cut(kv * d, d) : dv, dy.cut(kv * wide, wide),
-                                  q.cut(kv * wide, wide), k.cut(kv * d, d), v.cut(kv * d, d), lse.cut(kv * group, group),
-                                  delta.cut(kv * group, group), task / s.kv_heads * s.tile, s, n,
-                                  detail::scratch_parts<T>{scratch + lane * n.pull_kv(s)});
+                                  q.cut(kv * wide, wide), k.cut(kv * d, d), v.cut(kv * d, d),
+                                  lse.cut(kv * group, group), delta.cut(kv * group, group), task / s.kv_heads * s.tile,
+                                  s, n, detail::scratch_parts<T>{scratch + lane * n.pull_kv(s)});
         });
     if (dq)
         each_task(dy.on, s.heads * row_tiles, [&](index_t task, index_t lane) {
             index_t const h = task % s.heads, kv = h / group;
-            detail::pull_row_tile(dq.cut(h * d, d), dy.cut(h * d, d), q.cut(h * d, d), k.cut(kv * d, d), v.cut(kv * d, d),
-                                  lse.cut(h, 1), delta.cut(h, 1), s, detail::row_tile(s, q.rows, row_tiles - 1 - task / s.heads),
-                                  n, detail::scratch_parts<T>{scratch + lane * n.pull_q(s)});
+            detail::pull_row_tile(dq.cut(h * d, d), dy.cut(h * d, d), q.cut(h * d, d), k.cut(kv * d, d),
+                                  v.cut(kv * d, d), lse.cut(h, 1), delta.cut(h, 1), s,
+                                  detail::row_tile(s, q.rows, row_tiles - 1 - task / s.heads), n,
+                                  detail::scratch_parts<T>{scratch + lane * n.pull_q(s)});
         });
 }
 

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <graft/kernel/rows.hpp>
-#include <graft/kernel/tile.hpp>
+#include <graft/kernel/small_product.hpp>
 
 #include <algorithm>
 
 namespace graft {
 
 /// What attention knows besides its operands. Row i is at key `past + i` and sees keys first_key[i] … past + i; without
-/// `first_key` from key 0. `heads / kv_heads` query heads share a key head. Rows and keys are worked on `tile` at a time.
+/// `first_key` from key 0. `heads / kv_heads` query heads share a key head. Rows and keys are worked on `tile` at a
+/// time.
 struct attention_shape {
     index_t heads = 1, kv_heads = 1, head = 1;
     index_t past = 0;
@@ -96,7 +97,8 @@ struct row_tile {
 
 /// Transposed tile (keys × padded rows): writes `value` where the row does not see the key.
 template <class T>
-void hide_unseen(T* s, index_t padded, attention_shape const& shape, row_tile const& rows, index_t key, index_t keys, T value) {
+void hide_unseen(T* s, index_t padded, attention_shape const& shape, row_tile const& rows, index_t key, index_t keys,
+                 T value) {
     index_t const behind = key - shape.past - rows.start;  // rows before this one do not see the tile's first key
     for (index_t c = std::max(index_t{0}, 1 - behind); c < keys; ++c)
         std::fill_n(s + c * padded, std::min(padded, behind + c), value);
@@ -105,23 +107,25 @@ void hide_unseen(T* s, index_t padded, attention_shape const& shape, row_tile co
         for (index_t c = 0; c < std::min(keys, shape.first_key[rows.start + i] - key); ++c) s[c * padded + i] = value;
 }
 
-/// Transposed tile (keys × padded rows) = a (keys × head) · right (head × padded rows), without the rows before all keys.
+/// Transposed tile (keys × padded rows) = a (keys × head) · right (head × padded rows), without the rows before all
+/// keys.
 template <class T>
 void key_row_products(T* s, index_t padded, matrix<T> a, T const* right, index_t behind) {
-    for (index_t c = 0; c < a.rows; c += tile_rows) {
+    for (index_t c = 0; c < a.rows; c += small_rows) {
         index_t const skip = std::clamp(behind + c, index_t{0}, padded) / native_width<T> * native_width<T>;
-        tile_product(s + c * padded + skip, padded, tile_factor<T>{a.row(c), a.stride, 1}, right + skip, padded,
-                     std::min(tile_rows, a.rows - c), padded - skip, a.columns, false);
+        small_product(s + c * padded + skip, padded, small_factor<T>{a.row(c), a.stride, 1}, right + skip, padded,
+                     std::min(small_rows, a.rows - c), padded - skip, a.columns, false);
     }
 }
 
 /// acc (rows × padded head) += sᵀ b over the keys that each row sees; s (keys × padded rows), b (keys × padded head).
 template <class T>
-void row_head_products(T* acc, index_t head, T const* s, index_t padded, T const* b, index_t rows, index_t keys, index_t behind) {
-    for (index_t i = 0; i < rows; i += tile_rows) {
-        index_t const count = std::min(tile_rows, rows - i), depth = std::min(keys, i + count - behind);
+void row_head_products(T* acc, index_t head, T const* s, index_t padded, T const* b, index_t rows, index_t keys,
+                       index_t behind) {
+    for (index_t i = 0; i < rows; i += small_rows) {
+        index_t const count = std::min(small_rows, rows - i), depth = std::min(keys, i + count - behind);
         if (depth > 0)
-            tile_product(acc + i * head, head, tile_factor<T>{s + i, 1, padded}, b, head, count, head, depth, true);
+            small_product(acc + i * head, head, small_factor<T>{s + i, 1, padded}, b, head, count, head, depth, true);
     }
 }
 

@@ -5,8 +5,9 @@
 #include <graft/kernel/rows.hpp>
 #include <graft/simd/math.hpp>
 
-// All views have one shape. A gradient is added to its view, or assigned where the view is fresh; a view without data is not
-// wanted. Each number is read before the number in its place is written: that is what makes the shared buffers right.
+// All views have one shape. A gradient is added to its view, or assigned where the view is fresh; a view without data
+// is not wanted. Each number is read before the number in its place is written: that is what makes the shared buffers
+// right.
 
 namespace graft {
 
@@ -16,7 +17,19 @@ void add_to(matrix<T> d, matrix<T> s) {
     each_row(d.on, d.rows, d.columns, [=](index_t i) {
         T* const to = d.row(i);
         T const* const from = s.row(i);
-        along<T>(d.columns, [=](index_t j, auto access) { detail::put(access, to + j, access.load(from + j), d.fresh); });
+        along<T>(d.columns,
+                 [=](index_t j, auto access) { detail::put(access, to + j, access.load(from + j), d.fresh); });
+    });
+}
+
+/// y += b, one number per column; null for none.
+template <class T>
+void add_bias(matrix<T> y, float const* b) {
+    if (b == nullptr) return;
+    each_row(y.on, y.rows, y.columns, [=](index_t i) {
+        T* const to = y.row(i);
+        along<T>(y.columns,
+                 [=](index_t j, auto access) { access.store(to + j, access.load(to + j) + access.load(b + j)); });
     });
 }
 
@@ -26,7 +39,8 @@ void add(matrix<T> y, matrix<T> a, matrix<T> b) {
     each_row(y.on, y.rows, y.columns, [=](index_t i) {
         T* const to = y.row(i);
         T const *const l = a.row(i), *const r = b.row(i);
-        along<T>(y.columns, [=](index_t j, auto access) { access.store(to + j, access.load(l + j) + access.load(r + j)); });
+        along<T>(y.columns,
+                 [=](index_t j, auto access) { access.store(to + j, access.load(l + j) + access.load(r + j)); });
     });
 }
 
@@ -45,7 +59,8 @@ void mul(matrix<T> y, matrix<T> a, matrix<T> b) {
     each_row(y.on, y.rows, y.columns, [=](index_t i) {
         T* const to = y.row(i);
         T const *const l = a.row(i), *const r = b.row(i);
-        along<T>(y.columns, [=](index_t j, auto access) { access.store(to + j, access.load(l + j) * access.load(r + j)); });
+        along<T>(y.columns,
+                 [=](index_t j, auto access) { access.store(to + j, access.load(l + j) * access.load(r + j)); });
     });
 }
 

@@ -4,23 +4,14 @@
 
 #include <graft/kernel/rows.hpp>
 
-#include <type_traits>
-
 namespace graft {
 
 namespace detail {
 
-/// The weights of columns j …, or ones where there are none; float weights serve any T.
+/// The weights of columns j …, or ones where there are none.
 template <class T, class W, class Access>
-GRAFT_INLINE pack<T> norm_weight(W const* w, index_t j, Access access, index_t n) {
-    if (w == nullptr) return pack<T>(T(1));
-    if constexpr (std::is_same_v<T, W>) {
-        return access.load(w + j);
-    } else {
-        T wide[native_width<T>] = {};
-        for (index_t l = 0; l < std::min(native_width<T>, n - j); ++l) wide[l] = static_cast<T>(w[j + l]);
-        return pack<T>::load(wide);
-    }
+GRAFT_INLINE pack<T> norm_weight(W const* w, index_t j, Access access) {
+    return w ? access.load(w + j) : pack<T>(T(1));
 }
 
 /// 1 / √(mean x² + ε) of one row.
@@ -40,7 +31,7 @@ void rms_norm(matrix<T> y, matrix<T> x, W const* w, double epsilon) {
         T const* const from = x.row(i);
         pack<T> const r = detail::inverse_rms(from, n, epsilon);
         along<T>(n, [=](index_t j, auto access) {
-            access.store(to + j, access.load(from + j) * r * detail::norm_weight<T>(w, j, access, n));
+            access.store(to + j, access.load(from + j) * r * detail::norm_weight<T>(w, j, access));
         });
     });
 }
@@ -54,11 +45,11 @@ void rms_norm_pull(matrix<T> dx, matrix<T> dy, matrix<T> x, W const* w, double e
         T const *const d = dy.row(i), *const from = x.row(i);
         T const r = detail::inverse_rms(from, n, epsilon);
         T const gx = row_sum<T>(n, [=](pack<T> s, index_t j, auto access) {
-            return fma(access.load(d + j) * detail::norm_weight<T>(w, j, access, n), access.load(from + j), s);
+            return fma(access.load(d + j) * detail::norm_weight<T>(w, j, access), access.load(from + j), s);
         });
         pack<T> const scale = r, slope = -(r * r * r * (gx / static_cast<T>(n)));
         along<T>(n, [=](index_t j, auto access) {
-            auto const g = access.load(d + j) * detail::norm_weight<T>(w, j, access, n);
+            auto const g = access.load(d + j) * detail::norm_weight<T>(w, j, access);
             detail::put(access, to + j, fma(access.load(from + j), slope, g * scale), dx.fresh);
         });
     });

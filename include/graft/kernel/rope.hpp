@@ -32,8 +32,8 @@ namespace detail {
 
 /// Both columns of every pair are read before either is written, so `to` may be `from`. Sign -1 turns back.
 template <class T>
-void turn_rows(matrix<T> to, matrix<T> from, matrix<T> cosines, matrix<T> sines, index_t head, rope_pairing pairing, T sign,
-               bool assign) {
+void turn_rows(matrix<T> to, matrix<T> from, matrix<T> cosines, matrix<T> sines, index_t head, rope_pairing pairing,
+               T sign, bool assign) {
     index_t const half = head / 2;
     each_row(to.on, to.rows, to.columns, [=](index_t i) {
         T const *const co = cosines.row(i), *const si = sines.row(i);

@@ -13,12 +13,14 @@ namespace graft {
 /// body(i, lane) for 0 ≤ i < tasks on the workers of a view; without workers in order, as lane 0.
 template <class Body>
 void each_task(workers const* on, index_t tasks, Body&& body) {
-    if (on) on->each(tasks, body);
+    if (on)
+        on->each(tasks, body);
     else
         for (index_t i = 0; i < tasks; ++i) body(i, index_t{0});
 }
 
-/// body(i) for 0 ≤ i < rows. A task takes the rows that make up about 16384 numbers, so that handing it out costs little.
+/// body(i) for 0 ≤ i < rows. A task takes the rows that make up about 16384 numbers, so that handing it out costs
+/// little.
 template <class Body>
 void each_row(workers const* on, index_t rows, index_t columns, Body&& body) {
     index_t const step = std::max(index_t{1}, 16384 / std::max(columns, index_t{1}));
@@ -29,16 +31,32 @@ void each_row(workers const* on, index_t rows, index_t columns, Body&& body) {
 
 namespace detail {
 
+/// n ≤ width numbers of another type as a pack.
+template <class T, class Other>
+GRAFT_INLINE pack<T> load_converted(Other const* from, index_t n) {
+    T numbers[native_width<T>] = {};
+    for (index_t l = 0; l < n; ++l) numbers[l] = static_cast<T>(from[l]);
+    return pack<T>::load(numbers);
+}
+
 /// How a pack meets memory: all of its numbers, or the first `count`.
 template <class T>
 struct whole_pack {
     GRAFT_INLINE pack<T> load(T const* from) const { return pack<T>::load(from); }
+    template <class Other>
+    GRAFT_INLINE pack<T> load(Other const* from) const {
+        return load_converted<T>(from, native_width<T>);
+    }
     GRAFT_INLINE void store(T* to, pack<T> p) const { p.store(to); }
 };
 template <class T>
 struct part_pack {
     index_t count;
     GRAFT_INLINE pack<T> load(T const* from) const { return pack<T>::load_some(from, count); }
+    template <class Other>
+    GRAFT_INLINE pack<T> load(Other const* from) const {
+        return load_converted<T>(from, count);
+    }
     GRAFT_INLINE void store(T* to, pack<T> p) const { p.store_some(to, count); }
 };
 
@@ -59,8 +77,8 @@ GRAFT_INLINE void along(index_t n, Body&& body) {
     if (j < n) body(j, detail::part_pack<T>{n - j});
 }
 
-/// Σ over 0 ≤ j < n of what next(s, j, access) adds to the running sum s (zero where the tail has no number). 32 interleaved
-/// partial sums, whatever the width of a pack: the result is the same on every target that has fma.
+/// Σ over 0 ≤ j < n of what next(s, j, access) adds to the running sum s (zero where the tail has no number). 32
+/// interleaved partial sums, whatever the width of a pack: the result is the same on every target that has fma.
 template <class T, class Next>
 GRAFT_INLINE T row_sum(index_t n, Next&& next) {
     constexpr index_t width = native_width<T>, sums = 32, packs = sums / width;
@@ -83,7 +101,8 @@ GRAFT_INLINE T row_sum(index_t n, Next&& next) {
 /// Σ a[j] b[j].
 template <class T>
 GRAFT_INLINE T row_dot(T const* a, T const* b, index_t n) {
-    return row_sum<T>(n, [=](pack<T> s, index_t j, auto access) { return fma(access.load(a + j), access.load(b + j), s); });
+    return row_sum<T>(
+        n, [=](pack<T> s, index_t j, auto access) { return fma(access.load(a + j), access.load(b + j), s); });
 }
 
 /// The rows of `from` whose numbers are in `list`, one after the other. An ascending list may compact a view in place.

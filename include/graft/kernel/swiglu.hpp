@@ -20,8 +20,8 @@ void swiglu(matrix<T> y, matrix<T> g, matrix<T> u) {
     });
 }
 
-/// With σ = σ(g): dg += dy u σ (1 + g (1 - σ)), du += dy g σ. A view without data is not wanted. Fresh, dg may be g's buffer
-/// and du u's, or one of the two dy's.
+/// With σ = σ(g): dg += dy u σ (1 + g (1 - σ)), du += dy g σ. A view without data is not wanted. Fresh, dg may be g's
+/// buffer and du u's, or one of the two dy's.
 template <class T>
 void swiglu_pull(matrix<T> dg, matrix<T> du, matrix<T> dy, matrix<T> g, matrix<T> u) {
     each_row(dy.on, dy.rows, dy.columns, [=](index_t i) {

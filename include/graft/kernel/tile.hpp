@@ -1,84 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of small tiles that lie in the cache, without packing.                         (layer 6: kernel)
+// A few rows times a packed panel, in registers: where the product spends its time.      (layer 6: kernel)
 #pragma once
 
 #include <graft/simd/pack.hpp>
 
-#include <algorithm>
+#include <utility>
 
 namespace graft {
 
-/// Element (i, l) of a left factor lies at data[i * row + l * column]: its transpose needs no copy.
+/// Sizes of the product's blocks for one number type on this target.
 template <class T>
-struct tile_factor {
-    T const* data;
-    index_t row, column;
+struct product_tiling {
+    static constexpr index_t width = native_width<T>;
+    /// Columns of a panel, as registers and as numbers. A panel's sums, `rows × registers`, fill the register file.
+    static constexpr index_t registers = width == 1 ? 4 : 2, panel = registers * width;
+#if defined(__AVX512F__) || defined(__aarch64__)
+    static constexpr index_t rows = 12;
+#else
+    static constexpr index_t rows = width == 1 ? 4 : 6;
+#endif
+    /// Columns packed at a time: a multiple of 32 (a stored block) and of `panel`, a small part of the second-level
+    /// cache.
+    static constexpr index_t group = width == 1 ? 32 : 96;
 };
 
-/// How many rows of the result are held in registers at once; callers that skip parts of a tile skip in these steps.
-inline constexpr index_t tile_rows = 6;
+/// What all tiles of one panel share: `depth` steps of B (packed, `registers × width` numbers a step), `columns` of C.
+/// Number (i, k) of A is a[i * row_step + k * depth_step], so that a transposed A is only other steps.
+template <class T>
+struct panel_job {
+    index_t depth, row_step, depth_step;
+    T const* b;
+    index_t c_step, columns;
+    T scale;
+    bool add;  // c += scale · sum, else c = scale · sum
+};
 
 namespace detail {
 
-/// How many packs of a row of the result: with wide registers there are 32 of them, with AVX2's width 16.
-template <class T> inline constexpr index_t tile_packs = native_width<T> * sizeof(T) == 32 ? 2 : 4;
-
-template <class T, int Rows, int Packs>
-void tile_block(T* c, index_t c_stride, tile_factor<T> a, T const* b, index_t b_stride, index_t depth, bool accumulate) {
-    constexpr index_t width = native_width<T>;
-    pack<T> s[Rows][Packs];
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 4
-        for (int p = 0; p < Packs; ++p)
-            s[i][p] = accumulate ? pack<T>::load(c + i * c_stride + p * width) : pack<T>(T(0));
-    T const* left = a.data;
-    for (index_t l = 0; l < depth; ++l, left += a.column, b += b_stride) {
-        pack<T> right[Packs];
-#pragma GCC unroll 4
-        for (int p = 0; p < Packs; ++p) right[p] = pack<T>::load(b + p * width);
-#pragma GCC unroll 8
-        for (int i = 0; i < Rows; ++i) {
-            pack<T> const x = left[i * a.row];
-#pragma GCC unroll 4
-            for (int p = 0; p < Packs; ++p) s[i][p] = fma(x, right[p], s[i][p]);
-        }
+template <index_t N, class F>
+GRAFT_INLINE constexpr void unrolled(F f) {
+    [&]<index_t... I>(std::integer_sequence<index_t, I...>) __attribute__((always_inline)) {
+        (f(std::integral_constant<index_t, I>{}), ...);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 4
-        for (int p = 0; p < Packs; ++p) s[i][p].store(c + i * c_stride + p * width);
+    (std::make_integer_sequence<index_t, N>{});
 }
 
-template <class T, int Rows>
-void tile_stripe(T* c, index_t c_stride, tile_factor<T> a, T const* b, index_t b_stride, index_t n, index_t depth,
-                 bool accumulate) {
-    constexpr index_t width = native_width<T>;
-    index_t j = 0;
-    if constexpr (tile_packs<T> == 4)
-        for (; j + 4 * width <= n; j += 4 * width)
-            tile_block<T, Rows, 4>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
-    for (; j + 2 * width <= n; j += 2 * width)
-        tile_block<T, Rows, 2>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
-    if (j < n) tile_block<T, Rows, 1>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
+/// R rows by V registers: every sum is one chain of fma over the depth, then one fma (or product) into C. That chain is
+/// the same for each R and V, so a result does not depend on how rows and columns fall into tiles.
+template <class T, index_t R, index_t V>
+GRAFT_INLINE void tile(panel_job<T> const& job, T const* a, T* c) {
+    using P = pack<T>;
+    constexpr index_t W = P::width;
+    P sums[R][V];
+    unrolled<R>([&](auto r) __attribute__((always_inline)) {
+        __builtin_prefetch(c + r.value * job.c_step, 1);
+        unrolled<V>([&](auto v) __attribute__((always_inline)) { sums[r.value][v.value] = P(T(0)); });
+    });
+    index_t const row_step = job.row_step, depth_step = job.depth_step;
+    T const* b = job.b;
+    for (index_t k = job.depth; k > 0; --k, a += depth_step, b += V * W) {
+        P right[V];
+        unrolled<V>([&](auto v) __attribute__((always_inline)) { right[v.value] = P::load(b + v.value * W); });
+        unrolled<R>([&](auto r) __attribute__((always_inline)) {
+            P const left(a[r.value * row_step]);
+            unrolled<V>([&](auto v) __attribute__((always_inline)) {
+                sums[r.value][v.value] = fma(left, right[v.value], sums[r.value][v.value]);
+            });
+        });
+    }
+    P const scale(job.scale);
+    bool const whole = job.columns == V * W, add = job.add;
+    unrolled<R>([&](auto r) __attribute__((always_inline)) {
+        unrolled<V>([&](auto v) __attribute__((always_inline)) {
+            T* const to = c + r.value * job.c_step + v.value * W;
+            P const s = sums[r.value][v.value];
+            index_t const left = job.columns - v.value * W;
+            if (whole || left >= W)
+                (add ? fma(scale, s, P::load(to)) : scale * s).store(to);
+            else if (left > 0)
+                (add ? fma(scale, s, P::load_some(to, left)) : scale * s).store_some(to, left);
+        });
+    });
+}
+
+/// `rows` rows in tiles of R, the rest in ever smaller ones.
+template <class T, index_t R, index_t V>
+void sweep(panel_job<T> const& job, index_t rows, T const* a, T* c) {
+    for (; rows >= R; rows -= R, a += R * job.row_step, c += R * job.c_step) tile<T, R, V>(job, a, c);
+    if constexpr (R > 1) {
+        if (rows > 0) sweep<T, (R > 8 ? 8 : R > 4 ? 4 : R > 2 ? 2 : 1), V>(job, rows, a, c);
+    }
 }
 
 }  // namespace detail
-
-/// c (m × n) = a b, or c += a b; b is depth × n. n is a multiple of the pack's width: tiles in scratch are padded to it.
-/// Each element is one chain of fused additions in the order of the depth, whatever the width.
-template <class T>
-void tile_product(T* c, index_t c_stride, tile_factor<T> a, T const* b, index_t b_stride, index_t m, index_t n, index_t depth,
-                  bool accumulate) {
-    index_t i = 0;
-    auto const take = [&](auto stripe, index_t count) {
-        stripe(c + i * c_stride, c_stride, tile_factor<T>{a.data + i * a.row, a.row, a.column}, b, b_stride, n, depth, accumulate);
-        i += count;
-    };
-    while (m - i >= tile_rows) take(detail::tile_stripe<T, tile_rows>, tile_rows);
-    if (m - i >= 4) take(detail::tile_stripe<T, 4>, 4);
-    if (m - i >= 2) take(detail::tile_stripe<T, 2>, 2);
-    if (m - i >= 1) take(detail::tile_stripe<T, 1>, 1);
-}
 
 }  // namespace graft

@@ -22,8 +22,8 @@ struct slots<list<Op...>, T> : slot<Op, T>... {};
 /// The weights of one layer: a view per operation, by its type. `visit(f)` calls f(op, weights) in running order.
 template <class Block, class T>
 struct layer_weights : slots<ops<Block>, T> {
-    template <class Op> auto& of() { return static_cast<slot<Op, T>&>(*this).w; }
-    template <class Op> auto const& of() const { return static_cast<slot<Op, T> const&>(*this).w; }
+    template <class Op> auto& of() { return static_cast<slot<std::remove_const_t<Op>, T>&>(*this).w; }
+    template <class Op> auto const& of() const { return static_cast<slot<std::remove_const_t<Op>, T> const&>(*this).w; }
     void visit(auto&& f) {
         [&]<class... Op>(list<Op...>) { (f(Op{}, of<Op>()), ...); }(ops<Block>{});
     }

@@ -36,7 +36,7 @@ private:
     template <class M> struct pair { M cosines, sines; };
     /// The rows of the batch's tables that belong to these rows.
     template <class T>
-    static pair<matrix<T const>> tables(auto const& here, matrix<T> y) {
+    static pair<matrix<T>> tables(auto const& here, matrix<T> y) {
         index_t const half = here.n.head / 2, at = here.first * half;
         return {{here.around.cosines + at, y.rows, half}, {here.around.sines + at, y.rows, half}};
     }

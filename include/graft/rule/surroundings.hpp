@@ -20,7 +20,7 @@ template <class T>
 struct surroundings {
     double norm_epsilon = 1e-5;
     rope_pairing pairing = rope_pairing::half_split;
-    T const *cosines = nullptr, *sines = nullptr;  // rows × head/2: the angle of each row's position
+    T *cosines = nullptr, *sines = nullptr;  // rows × head/2: the angle of each row's position
     index_t const* first_key = nullptr;            // per row: the first row of its sequence; null: row 0 for all
     key_value_cache<T> cache;
 };

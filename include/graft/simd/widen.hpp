@@ -5,6 +5,7 @@
 #include <graft/simd/pack.hpp>
 
 #include <cstring>
+#include <utility>
 
 namespace graft {
 
@@ -33,15 +34,10 @@ namespace detail {
 template <index_t Part>
 GRAFT_INLINE pack<float> part_of(signed16 q) {
     constexpr index_t W = native_width<float>;
-    if constexpr (W == 1) {
-        return static_cast<float>(q[Part]);
-    } else {
-        struct parts { vector_t<std::int8_t, W> part[16 / W]; };
-        auto const some = std::bit_cast<parts>(q).part[Part];
-        auto const words = __builtin_convertvector(some, vector_t<std::int32_t, W>);
-        return pack<float>(typename pack<float>::batch(
-            std::bit_cast<typename pack<float>::batch::register_type>(__builtin_convertvector(words, vector_t<float, W>))));
-    }
+    struct parts { vector_t<std::int8_t, W> part[16 / W]; };
+    auto const some = std::bit_cast<parts>(q).part[Part];
+    auto const words = __builtin_convertvector(some, vector_t<std::int32_t, W>);
+    return std::bit_cast<pack<float>>(__builtin_convertvector(words, vector_t<float, W>));
 }
 
 template <class F, index_t... Part>

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -56,9 +57,14 @@ private:
     std::vector<slot> slots = std::vector<slot>(1);  // the empty table finds nothing
 };
 
+/// Ranks fit 24 bits and places in a word 39, so that both are one number.
+inline constexpr std::size_t most_merges = std::size_t{1} << 24U;
+inline constexpr std::uint64_t most_symbols = std::uint64_t{1} << 39U;
+
 /// Merges the bytes of a word into tokens. Keeps its lists between words.
 class byte_pair_encoder {
 public:
+    /// needs: the word shorter than `most_symbols`, fewer merges than `most_merges`.
     /// ids: the token of each byte, -1 where the vocabulary has none (such a byte is dropped, as Hugging Face does).
     void encode(std::string_view word, std::array<int, 256> const& ids, merge_table const& merges, std::vector<int>& out) {
         symbols.clear();
@@ -70,20 +76,23 @@ public:
         symbols.back().next = -1;
         candidates.clear();
         for (index_t at = 0; at + 1 < static_cast<index_t>(symbols.size()); ++at)
-            if (auto const c = pair_at(merges, at); c.rank >= 0) candidates.push_back(c);
-        std::make_heap(candidates.begin(), candidates.end(), later);
+            if (auto const m = pair_at(merges, at); m.rank >= 0) candidates.push_back(candidate(m.rank, at));
+        std::make_heap(candidates.begin(), candidates.end(), std::greater{});
         while (!candidates.empty()) {
-            std::pop_heap(candidates.begin(), candidates.end(), later);
-            candidate const best = candidates.back();
+            std::pop_heap(candidates.begin(), candidates.end(), std::greater{});
+            auto const best = candidates.back();
+            auto const at = static_cast<index_t>(best & (most_symbols - 1));
             candidates.pop_back();
-            symbol& left = symbol_at(best.at);
-            if (left.id != best.left || left.next < 0 || symbol_at(left.next).id != best.right) continue;  // merged since
+            symbol& left = symbol_at(at);
+            if (left.id < 0 || left.next < 0) continue;  // merged since
+            auto const m = pair_at(merges, at);
+            if (m.rank < 0 || candidate(m.rank, at) != best) continue;
             symbol& right = symbol_at(left.next);
-            left.id = best.id;
+            left.id = m.id;
             left.next = right.next;
             right.id = -1;
-            if (right.next >= 0) symbol_at(right.next).previous = best.at;
-            if (left.next >= 0) offer(merges, best.at);
+            if (right.next >= 0) symbol_at(right.next).previous = at;
+            if (left.next >= 0) offer(merges, at);
             if (left.previous >= 0) offer(merges, left.previous);
         }
         for (index_t at = 0; at >= 0; at = symbol_at(at).next) out.push_back(symbol_at(at).id);
@@ -94,28 +103,25 @@ private:
         index_t previous, next;  // -1: none
         int id;                  // -1: now part of the symbol to its left
     };
-    struct candidate {
-        int rank;
-        index_t at;
-        int left, right, id;
-    };
-    static bool later(candidate const& a, candidate const& b) { return a.rank != b.rank ? a.rank > b.rank : a.at > b.at; }
+    /// Rank above place: the smallest is the next merge, the leftmost of its rank.
+    static std::uint64_t candidate(int rank, index_t at) {
+        return static_cast<std::uint64_t>(rank) * most_symbols + static_cast<std::uint64_t>(at);
+    }
 
     symbol& symbol_at(index_t at) { return symbols[static_cast<std::size_t>(at)]; }
-    candidate pair_at(merge_table const& merges, index_t at) {
-        int const left = symbol_at(at).id, right = symbol_at(symbol_at(at).next).id;
-        auto const m = merges.find(left, right);
-        return {m.rank, at, left, right, m.id};
+    merge_table::merge pair_at(merge_table const& merges, index_t at) {
+        symbol const& left = symbol_at(at);
+        return merges.find(left.id, symbol_at(left.next).id);
     }
     void offer(merge_table const& merges, index_t at) {
-        candidate const c = pair_at(merges, at);
-        if (c.rank < 0) return;
-        candidates.push_back(c);
-        std::push_heap(candidates.begin(), candidates.end(), later);
+        auto const m = pair_at(merges, at);
+        if (m.rank < 0) return;
+        candidates.push_back(candidate(m.rank, at));
+        std::push_heap(candidates.begin(), candidates.end(), std::greater{});
     }
 
     std::vector<symbol> symbols;
-    std::vector<candidate> candidates;
+    std::vector<std::uint64_t> candidates;
 };
 
 }  // namespace graft

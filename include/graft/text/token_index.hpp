@@ -81,14 +81,14 @@ public:
     }
 
 private:
-    struct end {
+    struct leaf {
         int id;
         bool control;
     };
     static std::uint64_t key(std::uint32_t node, char c) { return std::uint64_t{node} << 8U | static_cast<unsigned char>(c); }
 
     std::unordered_map<std::uint64_t, std::uint32_t> edges;  // a trie: (node, byte) -> node
-    std::unordered_map<std::uint32_t, end> ends;
+    std::unordered_map<std::uint32_t, leaf> ends;
     std::vector<bool> starts = std::vector<bool>(256);
 };
 

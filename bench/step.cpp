@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// One LoRA training step on random weights of a named shape: seconds, memory planned and memory used.
+//
+//   step --shape smollm2-135m --seq 256 --rank 8 --strategy mesp --optimizer adamw --weights q4_1 --threads 2 --steps 5
+//
+// The weights lie in an unlinked file that is mapped read-only, as a model's do: anonymous memory is what training takes.
+#include <graft/block/llama.hpp>
+#include <graft/block/qwen2.hpp>
+#include <graft/block/shapes.hpp>
+#include <graft/optimizer/adamw.hpp>
+#include <graft/optimizer/sgd.hpp>
+#include <graft/parallel/thread_pool.hpp>
+#include <graft/quant/encode.hpp>
+#include <graft/quant/formats.hpp>
+#include <graft/strategy/full.hpp>
+#include <graft/strategy/mesp.hpp>
+#include <graft/train/trainer.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace graft;
+
+namespace {
+
+struct options {
+    std::string shape = "smollm2-135m", strategy = "mesp", optimizer = "adamw", weights = "q4_1";
+    index_t seq = 256, rank = 8, threads = 2, steps = 5, tile = 0;
+    int phases = 1;
+    bool json = false;
+};
+
+double seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// A line of /proc/self/status in bytes.
+double status_bytes(std::string const& key) {
+    std::ifstream in("/proc/self/status");
+    for (std::string line; std::getline(in, line);)
+        if (line.rfind(key + ":", 0) == 0) return std::stod(line.substr(key.size() + 1)) * 1024;
+    return 0;
+}
+
+/// Random matrices in a mapped file. Rows repeat after a few: time does not depend on their values.
+class weight_file {
+public:
+    weight_file() : file(std::tmpfile()) {}
+    ~weight_file() {
+        if (base) ::munmap(base, static_cast<std::size_t>(size));
+        std::fclose(file);
+    }
+    weight_file(weight_file const&) = delete;
+    weight_file& operator=(weight_file const&) = delete;
+
+    /// Appends a matrix and returns its offset.
+    index_t append(index_t rows, index_t columns, format const& how) {
+        auto& pool = pools[{columns, &how}];
+        if (pool.empty()) {
+            std::vector<float> row(static_cast<std::size_t>(columns));
+            for (std::uint64_t r = 0; r < 61; ++r) {
+                for (std::size_t j = 0; j < row.size(); ++j)
+                    row[j] = static_cast<float>((2 * uniform(r, 1, 0, j) - 1) / std::sqrt(static_cast<double>(columns)));
+                auto& bytes = pool.emplace_back(static_cast<std::size_t>(how.row_bytes(columns)));
+                encode(how, row.data(), columns, bytes.data());
+            }
+        }
+        index_t const at = size;
+        for (index_t i = 0; i < rows; ++i, size += how.row_bytes(columns)) {
+            auto const& bytes = pool[static_cast<std::size_t>(i) % pool.size()];
+            if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) std::abort();
+        }
+        return at;
+    }
+    std::byte const* map() {
+        std::fflush(file);
+        base = static_cast<std::byte*>(::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, ::fileno(file), 0));
+        return base;
+    }
+    index_t size = 0;
+
+private:
+    std::FILE* file;
+    std::byte* base = nullptr;
+    std::map<std::pair<index_t, format const*>, std::deque<std::vector<std::byte>>> pools;
+};
+
+template <class Block, class Strategy, class Rule>
+int measure(options const& o, model_config const& c, Strategy strategy) {
+    format const* const how = find_format(o.weights);
+    bool const small = how->bytes * 8 < how->block * 8;  // under eight bits a number: the embedding is q8_0, as in real files
+    weight_file file;
+    std::vector<layer_weights<Block, float>> layers(static_cast<std::size_t>(c.layers));
+    auto const n = sizes_of(c, o.seq);
+    std::vector<float> const ones(static_cast<std::size_t>(std::max(c.width, c.heads * c.head)), 1.0f), zeros(ones.size(), 0.0f);
+    auto const each_matrix = [&](auto&& f) {
+        for (auto& layer : layers)
+            layer.visit([&](auto op, auto& w) {
+                using Op = decltype(op);
+                if constexpr (requires { w.W; }) f(w.W, Op::out_axis::of(n), Op::in_axis::of(n));
+            });
+    };
+    std::vector<index_t> offsets;
+    each_matrix([&](weight&, index_t out, index_t in) { offsets.push_back(file.append(out, in, *how)); });
+    format const& embedding_format = small ? *find_format("q8_0") : *how;
+    index_t const embedding_at = file.append(c.vocabulary, c.width, embedding_format);
+    std::byte const* const base = file.map();
+    std::size_t k = 0;
+    each_matrix([&](weight& w, index_t out, index_t in) { w = {base + offsets[k++], out, in, *how}; });
+    for (auto& layer : layers)
+        layer.visit([&](auto op, auto& w) {
+            using Op = decltype(op);
+            if constexpr (requires { w.w; }) w.w = ones.data();
+            else if constexpr (requires { w.b; }) w.b = Op::has_bias ? zeros.data() : nullptr;
+        });
+    model<Block> net{c, {base + embedding_at, c.vocabulary, c.width, embedding_format}, {}, ones.data(), layers};
+    net.head = net.embedding;
+
+    using trainer_type = trainer<Block, Strategy, Rule>;
+    typename trainer_type::settings s;
+    s.tokens = o.seq, s.rank = o.rank, s.alpha = 2.0 * static_cast<double>(o.rank), s.lanes = o.threads, s.strategy = strategy;
+    auto const plan = trainer_type::memory_plan(c, s);
+    thread_pool pool(o.threads);
+    std::size_t const bytes = static_cast<std::size_t>(plan.total());
+    auto* const memory = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    trainer_type t(net, s, {memory, bytes}, pool.handle(nullptr, 0));
+    t.start(1);
+
+    std::vector<int> ids, targets;
+    for (index_t i = 0; i <= o.seq; ++i)
+        ids.push_back(static_cast<int>(uniform(3, 3, 0, static_cast<std::uint64_t>(i)) * static_cast<double>(c.vocabulary)));
+    targets.assign(ids.begin() + 1, ids.end());
+    ids.pop_back();
+    index_t const start = 0;
+    batch const b{ids, targets, {&start, 1}};
+
+    std::vector<double> forward, step;
+    double loss = 0, anonymous = 0;
+    for (index_t i = 0; i < o.steps; ++i) {
+        double const t0 = seconds();
+        loss = t.accumulate(b, 1.0 / static_cast<double>(o.seq)) / static_cast<double>(o.seq);
+        t.apply(1e-4);
+        double const t1 = seconds();
+        t.evaluate(b);
+        step.push_back(t1 - t0), forward.push_back(seconds() - t1);
+        anonymous = std::max(anonymous, status_bytes("RssAnon"));
+    }
+    auto const sorted = [](std::vector<double> v) { return std::sort(v.begin(), v.end()), v; };
+    double const median = sorted(step)[step.size() / 2], best = sorted(step)[0], pass = sorted(forward)[0];
+    double const mib = 1024.0 * 1024.0;
+    if (o.json) {
+        std::printf("{\"shape\":\"%s\",\"seq\":%td,\"rank\":%td,\"strategy\":\"%s\",\"tile\":%td,\"phases\":%d,\"optimizer\":\"%s\",\"weights\":\"%s\","
+                    "\"threads\":%td,\"steps\":%td,\"step_seconds_min\":%.4f,\"step_seconds_median\":%.4f,\"forward_seconds_min\":%.4f,"
+                    "\"loss\":%.6f,\"planned_bytes\":%td,\"high_water_bytes\":%td,\"weights_mapped_bytes\":%td,\"rss_anon_bytes\":%.0f,"
+                    "\"rss_peak_bytes\":%.0f}\n",
+                    o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(), o.tile, o.phases, o.optimizer.c_str(), o.weights.c_str(), o.threads,
+                    o.steps, best, median, pass, loss, plan.total(), t.high_water(), file.size, anonymous, status_bytes("VmHWM"));
+    } else {
+        std::printf("%s, %td tokens, rank %td, %s, %s, %s weights, %td threads\n", o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(),
+                    o.optimizer.c_str(), o.weights.c_str(), o.threads);
+        std::printf("  step       %.3f s median, %.3f s best of %td; forward alone %.3f s\n", median, best, o.steps, pass);
+        std::printf("  planned    %.1f MiB (checkpoints %.1f, kept %.1f, block %.1f, head %.1f, adapters, gradients and optimizer %.1f)\n",
+                    static_cast<double>(plan.total()) / mib, static_cast<double>(plan.checkpoints) / mib, static_cast<double>(plan.kept) / mib,
+                    static_cast<double>(plan.block) / mib, static_cast<double>(plan.head) / mib,
+                    static_cast<double>(plan.adapters + plan.gradients + plan.optimizer) / mib);
+        std::printf("  high water %.1f MiB; anonymous %.1f MiB; weights mapped %.1f MiB\n", static_cast<double>(t.high_water()) / mib,
+                    anonymous / mib, static_cast<double>(file.size) / mib);
+    }
+    std::free(memory);
+    return 0;
+}
+
+template <class Block, class Rule>
+int with_strategy(options const& o, model_config const& c) {
+    if (o.strategy == "full") return measure<Block, full, Rule>(o, c, full{});
+    return measure<Block, mesp, Rule>(o, c, mesp{o.tile, o.phases == 2 ? phases::two : phases::one});
+}
+
+template <class Block>
+int with_optimizer(options const& o, model_config const& c) {
+    return o.optimizer == "sgd" ? with_strategy<Block, sgd>(o, c) : with_strategy<Block, adamw>(o, c);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    options o;
+    CLI::App app{"One LoRA training step on random weights of a named shape."};
+    std::vector<std::string> shapes;
+    for (auto const& s : named_shapes) shapes.emplace_back(s.name);
+    app.add_option("--shape", o.shape)->check(CLI::IsMember(shapes));
+    app.add_option("--seq", o.seq, "rows of the pass")->check(CLI::Range(1, 1 << 20));
+    app.add_option("--rank", o.rank)->check(CLI::Range(1, 1024));
+    app.add_option("--strategy", o.strategy)->check(CLI::IsMember({"full", "mesp"}));
+    app.add_option("--tile", o.tile, "rows of a tile of mesp's feed-forward half, 0: all")->check(CLI::Range(0, 1 << 20));
+    app.add_option("--phases", o.phases, "of mesp: 1 recomputes a block once, 2 stage by stage")->check(CLI::Range(1, 2));
+    app.add_option("--optimizer", o.optimizer)->check(CLI::IsMember({"adamw", "sgd"}));
+    app.add_option("--weights", o.weights)->check(CLI::IsMember({"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}));
+    app.add_option("--threads", o.threads)->check(CLI::Range(1, 1024));
+    app.add_option("--steps", o.steps)->check(CLI::Range(1, 1 << 20));
+    app.add_flag("--json", o.json);
+    CLI11_PARSE(app, argc, argv);
+    model_config const& c = *find_shape(o.shape);
+    return c.arch == architecture::qwen2 ? with_optimizer<qwen2<lora>>(o, c) : with_optimizer<llama<lora>>(o, c);
+}

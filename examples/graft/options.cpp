@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of one verb: aliases, ranges, files of options, and what to say about a misspelt one.
+#include "options.hpp"
+#include "spelling.hpp"
+
+#include <graft/io/mapped_file.hpp>
+#include <graft/text/json.hpp>
+#include <graft/text/utf8.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace tool {
+
+problem usage(std::string what, std::string expected, std::string got, std::string hint) {
+    return {cause::usage, {}, std::move(what), {}, std::move(expected), std::move(got), std::move(hint)};
+}
+
+namespace {
+
+template <class N>
+bool read_number(std::string const& text, N& to) {
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), to);
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+std::string shortest(double x) {
+    char room[32];
+    return {room, std::to_chars(room, room + sizeof room, x).ptr};
+}
+
+std::string quoted(std::string const& s) { return "'" + printable(s) + "'"; }
+
+}  // namespace
+
+options::options(std::string v, std::string a, std::string e)
+    : verb(std::move(v)), about(std::move(a)), examples(std::move(e)) {}
+
+option& options::add(char const* name, char const* kind, char const* help) {
+    all.push_back({});
+    all.back().name = name, all.back().kind = kind, all.back().about = help;
+    return all.back();
+}
+
+option& options::custom(char const* name, char const* kind, char const* help,
+                        std::function<std::string(std::string const&)> set, std::function<nlohmann::json()> now) {
+    option& o = add(name, kind, help);
+    o.set = std::move(set), o.now = std::move(now);
+    return o;
+}
+
+option& options::text(char const* name, std::string& to, char const* kind, char const* help) {
+    return custom(name, kind, help, [&to](std::string const& v) -> std::string {
+        if (v.empty()) return "some text";
+        return to = v, "";
+    }, [&to] { return nlohmann::json(to); });
+}
+
+option& options::count(char const* name, index_t& to, index_t least, index_t most, char const* help) {
+    return custom(name, "N", help, [&to, least, most](std::string const& v) -> std::string {
+        index_t n = 0;
+        if (!read_number(v, n) || n < least || n > most)
+            return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+        return to = n, "";
+    }, [&to] { return nlohmann::json(to); });
+}
+
+option& options::seed(char const* name, std::uint64_t& to, char const* help) {
+    return custom(name, "N", help, [&to](std::string const& v) -> std::string {
+        std::uint64_t n = 0;
+        if (!read_number(v, n)) return "a whole number from 0 to 18446744073709551615";
+        return to = n, "";
+    }, [&to] { return nlohmann::json(to); });
+}
+
+option& options::number(char const* name, double& to, double least, double most, char const* help, bool above) {
+    return custom(name, "X", help, [&to, least, most, above](std::string const& v) -> std::string {
+        double x = 0;
+        if (!read_number(v, x) || !std::isfinite(x) || x < least || x > most || (above && x <= least))
+            return "a number " + std::string(above ? "above " : "from ") + shortest(least) +
+                   (above ? ", up to " : " to ") + shortest(most) + ", with a point for decimals";
+        return to = x, "";
+    }, [&to] { return nlohmann::json(to); });
+}
+
+option& options::choice(char const* name, std::string& to, std::vector<std::string> known, char const* help,
+                        std::vector<not_yet> later) {
+    return custom(name, "NAME", help, [&to, known, later](std::string const& v) -> std::string {
+        for (auto const& l : later)
+            if (v == l.name) return listed(known) + " (" + l.name + " " + l.why + ")";
+        if (std::find(known.begin(), known.end(), v) != known.end()) return to = v, "";
+        std::string const close = nearest(v, known);
+        return listed(known) + (close.empty() ? "" : " (did you mean " + close + "?)");
+    }, [&to] { return nlohmann::json(to); });
+}
+
+option& options::size(char const* name, std::uint64_t& to, char const* help) {
+    return custom(name, "BYTES", help, [&to](std::string const& v) -> std::string {
+        constexpr struct { char const* name; double factor; } units[] = {
+            {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"", 1}};
+        for (auto const& u : units) {
+            if (!v.ends_with(u.name)) continue;
+            double x = 0;
+            if (read_number(v.substr(0, v.size() - std::string_view(u.name).size()), x) && x >= 1 && x * u.factor < 0x1p60)
+                return to = static_cast<std::uint64_t>(x * u.factor), "";
+            break;
+        }
+        return "bytes, or a number with KB, MB, GB, KiB, MiB or GiB";
+    }, [&to] { return to ? nlohmann::json(to) : nlohmann::json(); });
+}
+
+option& options::flag(char const* name, bool& to, char const* help) {
+    return custom(name, "", help, [&to](std::string const& v) -> std::string {
+        if (v != "true" && v != "false") return "true or false";
+        return to = v == "true", "";
+    }, [&to] { return nlohmann::json(to); });
+}
+
+void options::words(char const* name, std::vector<std::string>& to, index_t most, char const* help) {
+    free_words = &to, most_words = most, words_name = name, words_about = help;
+}
+
+void options::config_file() {
+    text("config", config, "FILE", "options from a JSON object of names and values; the command line wins")
+        .short_form("c").outside();
+}
+
+option* options::find(std::string_view name) {
+    for (auto& o : all)
+        if (o.name == name || std::find(o.aliases.begin(), o.aliases.end(), name) != o.aliases.end()) return &o;
+    return nullptr;
+}
+
+bool options::given(std::string_view name) const {
+    return std::any_of(all.begin(), all.end(), [&](option const& o) { return o.name == name && o.given; });
+}
+
+nlohmann::json options::values(bool result_only) const {
+    nlohmann::json j = nlohmann::json::object();
+    for (auto const& o : all)
+        if (!result_only || o.of_the_result) j[o.name] = o.now();
+    return j;
+}
+
+problem options::unknown(std::string const& what, std::string const& name, std::string const& file) const {
+    std::vector<std::string> known{"help"};
+    for (auto const& o : all) {
+        known.push_back(o.name);
+        known.insert(known.end(), o.aliases.begin(), o.aliases.end());
+    }
+    std::string const close = nearest(name, known);
+    std::string const dashes = file.empty() ? "--" : "";
+    problem p = usage("unknown " + what + " '" + dashes + printable(name) + "'", {}, {},
+                      close.empty() ? "graft " + verb + " --help" : dashes + close);
+    p.file = file;
+    return p;
+}
+
+/// Long options under their own names and apart from their values; what follows a value's option is left alone.
+result<std::vector<std::string>> options::normalise(std::vector<std::string> const& arguments) {
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        std::string const& a = arguments[i];
+        if (a == "--") {
+            out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+            break;
+        }
+        bool const is_long = a.size() > 2 && a.starts_with("--"), is_short = !is_long && a.size() == 2 && a[0] == '-';
+        option* o = nullptr;
+        std::string name = is_long ? a.substr(2, a.find('=') - 2) : a;
+        bool const has_value = is_long && a.find('=') != a.npos;
+        if (is_long) {
+            std::replace(name.begin(), name.end(), '_', '-');
+            o = find(name);
+            if (!o && name != "help") return unknown("option", name, {});
+        } else if (is_short) {
+            for (auto& x : all)
+                if (!x.letter.empty() && x.letter[0] == a[1]) o = &x;
+        }
+        if (!o) {
+            bool const is_number = a.size() > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9';
+            if (a.size() > 1 && a[0] == '-' && a != "-h" && a != "--help" && !is_number)
+                return usage("unknown option '" + printable(a) + "'", {}, {}, "graft " + verb + " --help");
+            out.push_back(a);
+            continue;
+        }
+        std::string const shown = "--" + o->name;
+        if (o->given) return usage(shown + " is given twice", "it once");
+        o->given = true;
+        out.push_back(shown);
+        if (o->kind.empty()) {
+            if (has_value) return usage(shown + " takes no value", "no value", quoted(a.substr(a.find('=') + 1)));
+        } else if (has_value) {
+            out.push_back(a.substr(a.find('=') + 1));
+        } else {
+            bool const next_is_option = i + 1 < arguments.size() && arguments[i + 1].starts_with("--") &&
+                                        find(std::string_view(arguments[i + 1]).substr(2));
+            if (i + 1 == arguments.size() || next_is_option)
+                return usage(shown + " needs a value", o->kind, next_is_option ? quoted(arguments[i + 1]) : "nothing");
+            out.push_back(arguments[++i]);
+        }
+    }
+    return out;
+}
+
+result<void> options::apply(option& o, std::string const& value, std::string const& file) {
+    std::string expected = o.set(value);
+    if (expected.empty()) return {};
+    problem p = usage(file.empty() ? "--" + o.name + " cannot have this value" : "an option cannot have this value",
+                      std::move(expected), quoted(value));
+    if (!file.empty()) p.file = file, p.where = "key '" + o.name + "'";
+    return p;
+}
+
+result<void> options::read_config() {
+    auto file = mapped_file::open(config, file_access::read);
+    if (!file) return file.error();
+    auto const bytes = file->bytes();
+    auto json = parse_json({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, config);
+    if (!json) return json.error();
+    problem p = usage("not an object of options", "{\"option\": value, ...}", json->type_name());
+    p.file = config;
+    if (!json->is_object()) return p;
+    for (auto const& [key, value] : json->items()) {
+        std::string name = key;
+        std::replace(name.begin(), name.end(), '_', '-');
+        option* const o = find(name);
+        if (!o || o->name == "config") return unknown("option", key, config);
+        std::string text = value.is_string() ? value.get<std::string>() : json_text(value);
+        bool whole = !value.is_object() && !value.is_null() && (o->kind.empty() == value.is_boolean());
+        if (value.is_array()) {
+            text.clear();
+            for (auto const& x : value) {
+                whole = whole && x.is_string();
+                if (whole) text += (text.empty() ? "" : ",") + x.get<std::string>();
+            }
+        }
+        if (!whole) {
+            p.what = "an option cannot have this value", p.where = "key '" + printable(key) + "'";
+            p.expected = o->kind.empty() ? "true or false" : "text or a number", p.got = value.type_name();
+            return p;
+        }
+        if (o->given) continue;  // the command line wins
+        if (auto r = apply(*o, text, config); !r) return r.error();
+        o->given = true;
+    }
+    return {};
+}
+
+result<bool> options::parse(std::vector<std::string> const& arguments) {
+    auto plain = normalise(arguments);
+    if (!plain) return plain.error();
+
+    CLI::App app(about, "graft " + verb);
+    app.get_formatter()->column_width(36);
+    app.footer(examples);
+    app.set_help_flag("-h,--help", "prints this and stops");
+    std::vector<std::pair<option*, std::string>> values;
+    for (auto& o : all) {
+        std::string const names = (o.letter.empty() ? "" : "-" + o.letter + ",") + "--" + o.name;
+        std::string help = o.about;
+        if (!o.aliases.empty()) help += " (also --" + listed(o.aliases, "--") + ")";
+        if (o.kind.empty()) {
+            app.add_flag_callback(names, [&] { values.emplace_back(&o, "true"); }, help);
+        } else {
+            auto* const added = app.add_option_function<std::string>(
+                names, [&](std::string const& v) { values.emplace_back(&o, v); }, help);
+            auto const now = o.now();
+            std::string const shown = o.needed ? " needed" : now.is_null() || now == "" ? "" : "=" + (now.is_string() ? now.get<std::string>() : json_text(now));
+            added->option_text(o.kind + shown);
+        }
+    }
+    if (free_words) app.add_option(words_name, *free_words, words_about)->expected(0, static_cast<int>(most_words));
+    try {
+        std::reverse(plain->begin(), plain->end());  // as App::parse(vector) wants it
+        app.parse(*plain);
+    } catch (CLI::CallForHelp const&) {
+        std::fputs(app.help().c_str(), stdout);
+        return false;
+    } catch (CLI::ParseError const& e) {
+        return usage(printable(e.what(), 400), {}, {}, "graft " + verb + " --help");
+    }
+    for (auto const& [o, value] : values)
+        if (auto r = apply(*o, value, {}); !r) return r.error();
+    if (!config.empty())
+        if (auto r = read_config(); !r) return r.error();
+    for (auto const& o : all)
+        if (o.needed && !o.given) return usage("--" + o.name + " is missing", o.kind, {}, "graft " + verb + " --help");
+    return true;
+}
+
+}  // namespace tool

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What most verbs begin with: a model, its tokenizer, its chat format, and files as text.
+#pragma once
+
+#include "command.hpp"
+
+#include <graft/io/model_file.hpp>
+#include <graft/text/chat.hpp>
+#include <graft/text/tokenizer.hpp>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace tool {
+
+struct session {
+    model_file file;
+    tokenizer words;
+    chat_format chat;
+};
+
+/// Opens a model for text. Its weights are mapped and not read; warnings go to stderr.
+inline result<session> open_session(std::string const& path, std::string const& format) {
+    auto file = open_model(path);
+    if (!file) return file.error();
+    for (auto const& w : file->warnings) warn(path + ": " + w);
+    auto words = tokenizer::make(std::move(file->tokens), path);
+    if (!words) return words.error();
+    auto chat = chat_format::make(*words, format, path);
+    if (!chat) return chat.error();
+    return session{std::move(*file), std::move(*words), std::move(*chat)};
+}
+
+/// A whole file as text.
+inline result<std::string> read_text(std::string const& path) {
+    auto file = mapped_file::open(path, file_access::read);
+    if (!file) return file.error();
+    auto const bytes = file->bytes();
+    return std::string(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+}
+
+/// Standard input to its end.
+inline result<std::string> read_stdin() {
+    std::string text;
+    char room[1 << 16];
+    for (std::size_t n; (n = std::fread(room, 1, sizeof room, stdin)) > 0;) text.append(room, n);
+    if (std::ferror(stdin)) return problem{cause::io, "standard input", "cannot be read", {}, {}, {}, {}};
+    return text;
+}
+
+/// A number that files with other bytes do not share (FNV-1a of 64 bits): to notice, not to prove.
+class fingerprint {
+public:
+    fingerprint& add(std::span<std::byte const> bytes) {
+        for (std::byte const b : bytes) state = (state ^ static_cast<std::uint64_t>(b)) * 0x100000001b3ULL;
+        return *this;
+    }
+    fingerprint& add(std::string_view text) { return add(std::as_bytes(std::span(text))); }
+    std::string text() const {
+        char room[20];
+        std::snprintf(room, sizeof room, "%016llx", static_cast<unsigned long long>(state));
+        return room;
+    }
+
+private:
+    std::uint64_t state = 0xcbf29ce484222325ULL;
+};
+
+/// Identifies a base model without reading all of it: names, formats and shapes of its tensors, and both ends of each.
+inline std::string identify(model_file const& m) {
+    fingerprint f;
+    for (auto const& t : m.tensors) {
+        f.add(t.name).add(t.how->name);
+        for (index_t const d : t.shape) f.add(std::to_string(d)).add("x");
+        std::size_t const part = std::min<std::size_t>(t.data.size(), 256);
+        f.add(t.data.first(part)).add(t.data.last(part));
+    }
+    return f.text();
+}
+
+}  // namespace tool

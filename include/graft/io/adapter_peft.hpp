@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// An adapter as PEFT's directory: adapter_config.json and adapter_model.safetensors.     (layer 16: io)
+#pragma once
+
+#include <graft/io/atomic_directory.hpp>
+#include <graft/io/peft_config.hpp>
+#include <graft/io/safetensors_writer.hpp>
+
+#include <map>
+
+namespace graft {
+
+namespace detail {
+
+/// A and B of one module, as the tensors of the file.
+struct found_pair {
+    safetensors_tensor const *a = nullptr, *b = nullptr;
+};
+
+inline result<std::map<std::string, found_pair>> find_pairs(safetensors const& s) {
+    std::map<std::string, found_pair> pairs;
+    for (safetensors_tensor const& t : s.tensors) {
+        constexpr std::string_view prefix = "base_model.model.", a = ".lora_A.weight", b = ".lora_B.weight";
+        std::string_view name = t.name;
+        bool const is_a = name.ends_with(a), is_b = name.ends_with(b);
+        if (name.find("lora_magnitude_vector") != name.npos)
+            return bad_tensor(s.file, name, "belongs to DoRA, which is not read here");
+        if (name.find("lora_embedding_") != name.npos)
+            return bad_tensor(s.file, name, "adapts an embedding, which is not supported");
+        if (!name.starts_with(prefix) || (!is_a && !is_b))
+            return bad_tensor(s.file, name, "is not a tensor of a LoRA adapter",
+                              "base_model.model.MODULE.lora_A.weight or lora_B.weight");
+        name.remove_prefix(prefix.size());
+        name.remove_suffix(a.size());
+        auto& pair = pairs[std::string(name)];
+        (is_a ? pair.a : pair.b) = &t;
+    }
+    return pairs;
+}
+
+inline result<lora_pair> read_pair(safetensors const& s, std::string const& module, found_pair const& found,
+                                   peft_config const& config, std::string const& config_file) {
+    lora_pair p;
+    p.module = module;
+    if (!found.a || !found.b)
+        return bad_tensor(s.file, (found.a ? found.a : found.b)->name,
+                          found.a ? "has no lora_B beside it" : "has no lora_A beside it");
+    for (auto const* t : {found.a, found.b}) {
+        if (!t->type->is_weight)
+            return bad_tensor(s.file, t->name, "has a type that is not supported", "F32, F16 or BF16",
+                              std::string(t->type->name));
+        if (t->shape.size() != 2 || t->data.empty() || t->shape[0] > INT32_MAX || t->shape[1] > INT32_MAX)
+            return bad_tensor(s.file, t->name, "is not a matrix", "2 dimensions", std::to_string(t->shape.size()));
+    }
+    auto const rank_told = pattern_value(config.ranks, "rank_pattern", module, config_file),
+               alpha_told = pattern_value(config.alphas, "alpha_pattern", module, config_file);
+    if (!rank_told) return rank_told.error();
+    if (!alpha_told) return alpha_told.error();
+    double const wanted = rank_told->value_or(static_cast<double>(config.rank)),
+                 alpha = alpha_told->value_or(config.alpha);
+    if (!(std::isfinite(alpha) && alpha > 0))
+        return bad_field(config_file, "alpha_pattern", "finite numbers above 0", alpha);
+    p.rank = static_cast<index_t>(found.a->shape[0]), p.in = static_cast<index_t>(found.a->shape[1]),
+    p.out = static_cast<index_t>(found.b->shape[0]);
+    if (static_cast<double>(p.rank) != wanted)
+        return bad_tensor(s.file, found.a->name, "does not have the rank of adapter_config.json",
+                          std::to_string(static_cast<std::int64_t>(std::clamp(wanted, -1e15, 1e15))) + " rows",
+                          std::to_string(p.rank));
+    if (found.b->shape[1] != found.a->shape[0])
+        return bad_tensor(s.file, found.b->name, "does not fit its lora_A", std::to_string(p.rank) + " columns",
+                          std::to_string(found.b->shape[1]));
+    auto a = adapter_numbers(format_of(found.a->type->weight), found.a->data, p.rank, p.in, s.file, found.a->name);
+    auto b = adapter_numbers(format_of(found.b->type->weight), found.b->data, p.out, p.rank, s.file, found.b->name);
+    if (!a) return a.error();
+    if (!b) return b.error();
+    p.a = std::move(*a), p.b = std::move(*b);
+    if (alpha != config.alpha)  // one alpha for all here: a module's own goes into its B
+        for (float& x : p.b) x = static_cast<float>(x * (alpha / config.alpha));
+    return p;
+}
+
+}  // namespace detail
+
+/// An adapter from the bytes of its two files. `arch` is not in them: check_adapter compares the shapes instead.
+inline result<adapter> parse_peft(std::string_view config_text, std::string const& config_file,
+                                  std::span<std::byte const> tensors, std::string const& tensor_file) {
+    auto const config = read_peft_config(config_text, config_file);
+    if (!config) return config.error();
+    auto const parsed = parse_safetensors(tensors, tensor_file);
+    if (!parsed) return parsed.error();
+    auto const found = detail::find_pairs(*parsed);
+    if (!found) return found.error();
+    adapter a;
+    a.base_name = config->base_name, a.rank = config->rank, a.alpha = config->alpha, a.rslora = config->rslora;
+    for (auto const& [module, pair] : *found) {
+        auto p = detail::read_pair(*parsed, module, pair, *config, config_file);
+        if (!p) return p.error();
+        bool const wanted = config->targets.empty() ||
+                            std::any_of(config->targets.begin(), config->targets.end(), [&](std::string const& t) {
+                                return module == t || module.ends_with("." + t) || t == "all-linear";
+                            });
+        if (!wanted)
+            return detail::bad_pair(cause::bad_file, tensor_file, module,
+                                    "is not one of the target_modules of adapter_config.json");
+        a.pairs.push_back(std::move(*p));
+    }
+    if (a.pairs.empty())
+        return problem{cause::mismatch, tensor_file, "has no LoRA pair", {}, "lora_A and lora_B tensors", "none", {}};
+    a.targets = detail::targets_of(a.pairs);
+    detail::sort_pairs(a);
+    return a;
+}
+
+/// An adapter from a directory as PEFT saves it.
+inline result<adapter> read_peft(std::string const& directory) {
+    std::string const config_path = directory + "/adapter_config.json", path = directory + "/adapter_model.safetensors";
+    if (!path_exists(config_path) && path_exists(directory + "/config.json"))
+        return problem{cause::mismatch,       directory,     "is a model, not an adapter",           {},
+                       "adapter_config.json", "config.json", "passing it where models are asked for"};
+    auto const config = mapped_file::open(config_path, file_access::read);
+    if (!config) return config.error();
+    if (!path_exists(path) && path_exists(directory + "/adapter_model.bin"))
+        return problem{cause::bad_file,
+                       directory + "/adapter_model.bin",
+                       "is a Python pickle and is not read",
+                       {},
+                       "adapter_model.safetensors",
+                       {},
+                       "saving the adapter as safetensors"};
+    auto const tensors = mapped_file::open(path, file_access::read);
+    if (!tensors) return tensors.error();
+    return parse_peft(as_text(config->bytes()), config_path, tensors->bytes(), path);
+}
+
+namespace detail {
+
+inline std::string model_card(adapter const& a) {
+    std::string card = "---\nlibrary_name: peft\n";
+    if (!a.base_name.empty() && !a.base_name.starts_with('/'))
+        card += "base_model: " + json_text(nlohmann::json(a.base_name)) + "\n";
+    card += "tags:\n- lora\n---\n\nA LoRA adapter of rank " + std::to_string(a.rank) + " for " +
+            (a.base_name.empty() ? "a language model" : printable(base_name(a.base_name))) +
+            ", for PEFT and everything that reads its files.\n";
+    return card;
+}
+
+}  // namespace detail
+
+/// Writes the directory: whole or not at all where it is new; file by file, the tensors first, where it is overwritten.
+inline result<void> write_peft(std::string const& directory, adapter const& a, save_options const& options = {}) {
+    if (auto const r = detail::may_be_written(a, directory); !r) return r;
+    auto out = atomic_directory::create(directory, options);
+    if (!out) return out.error();
+    std::vector<tensor_to_write> tensors;
+    for (lora_pair const& p : a.pairs) {
+        auto const n = [](index_t i) { return static_cast<std::uint64_t>(i); };
+        tensors.push_back({"base_model.model." + p.module + ".lora_A.weight",
+                           "F32",
+                           {n(p.rank), n(p.in)},
+                           std::as_bytes(std::span(p.a))});
+        tensors.push_back({"base_model.model." + p.module + ".lora_B.weight",
+                           "F32",
+                           {n(p.out), n(p.rank)},
+                           std::as_bytes(std::span(p.b))});
+    }
+    if (auto const r = write_safetensors(out->path_of("adapter_model.safetensors"), tensors, {{"format", "pt"}},
+                                         out->options_of_files());
+        !r)
+        return r;
+    if (auto const r = out->write("README.md", detail::model_card(a)); !r) return r;
+    if (auto const r = out->write("adapter_config.json", peft_config_text(a)); !r) return r;
+    return out->commit();
+}
+
+}  // namespace graft

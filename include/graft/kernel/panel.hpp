@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packing the right factor of a product into panels, decoding a stored weight on the way. (layer 6: kernel)
+#pragma once
+
+#include <graft/kernel/tile.hpp>
+#include <graft/quant/weight.hpp>
+#include <graft/simd/transpose.hpp>
+
+#include <algorithm>
+
+namespace graft {
+
+/// The longest depth that is packed at a time. Part of the definition of a product's result: see `depth_of`.
+inline constexpr index_t longest_depth = 256;
+
+namespace detail {
+
+/// Width of panel `first` … of a group with `count` columns: a panel of few columns has one register only.
+template <class T>
+GRAFT_INLINE index_t panel_width(index_t left) {
+    return left <= native_width<T> ? native_width<T> : product_tiling<T>::panel;
+}
+
+/// One row of numbers, `count` of them, to step k of the panels of a group. Columns beyond the last are 0.
+template <class T>
+GRAFT_INLINE void spread_row(T const* row, index_t count, T* panels, index_t k, index_t depth) {
+    using P = pack<T>;
+    constexpr index_t W = P::width, panel = product_tiling<T>::panel;
+    for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
+        index_t const left = count - n, width = panel_width<T>(left);
+        T* const to = panels + k * width;
+        for (index_t v = 0; v < width; v += W) {
+            if (left - v >= W) P::load(row + n + v).store(to + v);
+            else P::load_some(row + n + v, std::max(left - v, index_t(0))).store(to + v);
+        }
+    }
+}
+
+/// Rows of numbers at `from`, `stride` apart, become W columns of a panel of `width`: to[k * width + j] = from[j * stride + k].
+/// Columns from `rows` on are 0.
+template <class T>
+GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t depth, T* to, index_t width) {
+    using P = pack<T>;
+    constexpr index_t W = P::width;
+    vector_t<T, W> r[W];
+    for (index_t k = 0; k < depth; k += W) {
+        index_t const left = depth - k;
+        for (index_t j = 0; j < W; ++j) {
+            P const p = j >= rows ? P(T(0)) : left >= W ? P::load(from + j * stride + k) : P::load_some(from + j * stride + k, left);
+            r[j] = std::bit_cast<vector_t<T, W>>(p);
+        }
+        transpose<T>(r);
+        for (index_t i = 0; i < std::min(W, left); ++i) std::bit_cast<P>(r[i]).store(to + (k + i) * width);
+    }
+}
+
+}  // namespace detail
+
+/// A matrix, or its transpose, as the right factor: number (k, n) is data[k * stride + n], or data[n * stride + k].
+template <class T>
+struct matrix_source {
+    T const* data;
+    index_t stride;
+    bool transposed;
+    static constexpr index_t scratch_bytes = 0;
+
+    void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte*) const {
+        constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;
+        if (!transposed) {
+            for (index_t k = 0; k < depth; ++k) detail::spread_row(data + (k0 + k) * stride + n0, count, panels, k, depth);
+            return;
+        }
+        for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
+            index_t const width = detail::panel_width<T>(count - n);
+            for (index_t v = 0; v < width; v += W) {
+                index_t const rows = std::clamp(count - n - v, index_t(0), W);
+                detail::turn_rows(data + (n0 + n + v) * stride + k0, stride, rows, depth, panels + v, width);
+            }
+        }
+    }
+};
+
+/// A stored weight, or its transpose, as the right factor. Only runs of rows are ever decoded, into `scratch`.
+template <class T>
+struct weight_source {
+    weight w;
+    bool transposed;
+    static constexpr index_t scratch_bytes =
+        static_cast<index_t>(sizeof(float)) * std::max(native_width<T> * longest_depth, product_tiling<T>::group) +
+        static_cast<index_t>(sizeof(T)) * (std::is_same_v<T, float> ? 0 : native_width<T> * longest_depth);
+
+    void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte* scratch) const {
+        constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;
+        auto const decode = w.how->decode;
+        auto* const run = reinterpret_cast<float*>(scratch);
+        if (!transposed) {
+            for (index_t k = 0; k < depth; ++k) {
+                decode(w.row(k0 + k), n0, count, run);
+                detail::spread_row(as_numbers(run, count), count, panels, k, depth);
+            }
+            return;
+        }
+        for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
+            index_t const width = detail::panel_width<T>(count - n);
+            for (index_t v = 0; v < width; v += W) {
+                index_t const rows = std::clamp(count - n - v, index_t(0), W);
+                for (index_t j = 0; j < rows; ++j) decode(w.row(n0 + n + v + j), k0, depth, run + j * depth);
+                detail::turn_rows(as_numbers(run, rows * depth), depth, rows, depth, panels + v, width);
+            }
+        }
+    }
+
+private:
+    /// Decoded floats as T: themselves, or widened into the second half of the scratch.
+    static T const* as_numbers(float const* run, index_t count) {
+        if constexpr (std::is_same_v<T, float>) {
+            return run;
+        } else {
+            constexpr index_t floats = std::max(native_width<T> * longest_depth, product_tiling<T>::group);
+            auto* const to = reinterpret_cast<T*>(const_cast<float*>(run) + floats);
+            for (index_t i = 0; i < count; ++i) to[i] = static_cast<T>(run[i]);
+            return to;
+        }
+    }
+};
+
+}  // namespace graft
