@@ -3,7 +3,7 @@
 """Checks what a machine can check of the house style, in every source file of the project.
 
 At most 450 lines of at most 120 columns, a licence line, no tabs, no trailing blanks, nothing left to do; in headers:
-`#pragma once`, the layer named on top, no macro outside base/config.hpp, and a test that includes it by name.
+`#pragma once`, the layer named on top, no macro outside base/config.hpp, and a test in the folder of the same name that reaches it.
 """
 import functools
 import pathlib
@@ -58,20 +58,18 @@ def check_header(included, name, lines):
     if included != "graft/base/config.hpp":
         wrong += [f"{name}:{number}: a macro; base/config.hpp has all of them"
                   for number, line in enumerate(lines, 1) if re.match(r"\s*#\s*define\b", line)]
-    if included not in UNTESTED and included not in tested():
-        wrong.append(f"{name}:1: no file of tests/ includes it")
+    if included not in tested(folder):
+        wrong.append(f"{name}:1: no test in tests/{folder}/ reaches it")
     return wrong
 
 
-# Headers that hold nothing to run.
-UNTESTED = {"graft/base/config.hpp"}
-
-
 @functools.cache
-def tested():
-    """What the tests include by name."""
-    return {there for path in (TOP / "tests").rglob("*.[ch]pp")
-            for _, _, there in layers.includes(path.read_text(encoding="utf-8"))}
+def tested(folder):
+    """The headers that the tests of a folder include, directly or not."""
+    texts = {name: path.read_text(encoding="utf-8") for name, path in layers.headers().items()}
+    return {there for path in (TOP / "tests" / folder).glob("*.cpp")
+            for _, _, first in layers.includes(path.read_text(encoding="utf-8"))
+            for there in layers.reached(first, texts)}
 
 
 def main():

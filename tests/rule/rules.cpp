@@ -15,9 +15,9 @@ using namespace graft_test;
 namespace {
 
 // One block per rule: the operation between two frozen maps, since a stage's last operation must not read the stream.
-template <name N> inline constexpr frozen<N, width, width> F{};
-template <name N> inline constexpr frozen<N, q_width, width> to_heads{};
-template <name N> inline constexpr frozen<N, kv_width, width> to_kv_heads{};
+template <label N> inline constexpr frozen<N, width, width> F{};
+template <label N> inline constexpr frozen<N, q_width, width> to_heads{};
+template <label N> inline constexpr frozen<N, kv_width, width> to_kv_heads{};
 inline constexpr frozen<"from_heads", width, q_width> from_heads{};
 inline constexpr stream<width> x{};
 

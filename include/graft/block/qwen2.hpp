@@ -11,7 +11,7 @@ namespace graft {
 
 /// A pre-norm block.      tokens × width → tokens × width
 /// `Map` says what every linear map is: `lora`, `frozen`. Names are those of model files.
-template <template <name, class, class, bias> class Map>
+template <template <label, class, class, bias> class Map>
 struct qwen2 {
     using sizes = transformer_sizes;
 

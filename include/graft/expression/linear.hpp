@@ -2,7 +2,7 @@
 // Linear maps: a frozen weight, alone or with a low-rank adapter.                        (layer 7: expression)
 #pragma once
 
-#include <graft/expression/name.hpp>
+#include <graft/expression/label.hpp>
 #include <graft/expression/node.hpp>
 #include <graft/shape/transformer.hpp>
 
@@ -18,7 +18,7 @@ consteval auto map(Op op, X x) {
 }
 
 /// What all linear maps tell about themselves.
-template <name N, Axis Out, Axis In, bias Bias>
+template <label N, Axis Out, Axis In, bias Bias>
 struct linear {
     using out_axis = Out;
     using in_axis = In;
@@ -30,7 +30,7 @@ struct linear {
 
 /// y = x Wᵀ + b, nothing trained.
 struct frozen_map;
-template <name N, Axis Out, Axis In, bias Bias = bias::absent>
+template <label N, Axis Out, Axis In, bias Bias = bias::absent>
 struct frozen : linear<N, Out, In, Bias> {
     using kind = frozen_map;
     template <Expression X> consteval auto operator()(X x) const { return map<Out, frozen, In>(frozen{}, x); }
@@ -38,7 +38,7 @@ struct frozen : linear<N, Out, In, Bias> {
 
 /// y = x Wᵀ + b + s (x Aᵀ) Bᵀ, with A (rank × In) and B (Out × rank) trained.
 struct lora_map;
-template <name N, Axis Out, Axis In, bias Bias = bias::absent>
+template <label N, Axis Out, Axis In, bias Bias = bias::absent>
 struct lora : linear<N, Out, In, Bias> {
     using kind = lora_map;
     static constexpr index_t adapter_rank(auto const& n) { return n.targets & lora::bit ? n.rank : 0; }

@@ -5,7 +5,7 @@
 // template arguments, and the result fits everything afterwards.
 #pragma once
 
-#include <graft/expression/name.hpp>
+#include <graft/expression/label.hpp>
 #include <graft/expression/node.hpp>
 
 namespace graft {
@@ -18,7 +18,7 @@ struct swiglu_ { using kind = swiglu_; };
 struct rope_ { using kind = rope_; };
 struct attend_ { using kind = attend_; };
 struct rms_norm_map;
-template <name N>
+template <label N>
 struct rms_norm_ {
     using kind = rms_norm_map;
     static constexpr std::string_view text = N.view();
@@ -41,7 +41,7 @@ template <Expression X> consteval auto silu(X x) { return apply<axis_of<X>>(silu
 /// Rotates pairs of columns of each head by an angle that grows with the row's position.
 template <Expression X> consteval auto rope(X x) { return apply<axis_of<X>>(rope_{}, x); }
 /// x / √(mean(x²) + ε) · w, row by row; N names the weight.
-template <name N, Expression X> consteval auto rms_norm(X x) { return apply<axis_of<X>>(rms_norm_<N>{}, x); }
+template <label N, Expression X> consteval auto rms_norm(X x) { return apply<axis_of<X>>(rms_norm_<N>{}, x); }
 /// Causal grouped-query attention: softmax(q kᵀ / √head) v within each sequence and head.
 template <Expression Q, Expression K, Expression V>
 consteval auto attend(Q q, K k, V v) {

@@ -21,7 +21,7 @@ GRAFT_INLINE bytes16 load_bytes16(void const* from) {
 
 /// Byte l of the result is 255 where bit l of `bits` is set, else 0.
 GRAFT_INLINE bytes16 spread_bits(unsigned bits) {
-    struct pair { std::uint64_t low, high; };
+    using pair = detail::vector_t<std::uint64_t, 2>;
     constexpr std::uint64_t ones = 0x0101010101010101u;
     constexpr bytes16 each = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
     auto const copies = std::bit_cast<bytes16>(pair{(bits & 255) * ones, (bits >> 8 & 255) * ones});
@@ -30,14 +30,31 @@ GRAFT_INLINE bytes16 spread_bits(unsigned bits) {
 
 namespace detail {
 
-/// Numbers `Part * W` and following of sixteen signed bytes.
-template <index_t Part>
-GRAFT_INLINE pack<float> part_of(signed16 q) {
-    constexpr index_t W = native_width<float>;
-    struct parts { vector_t<std::int8_t, W> part[16 / W]; };
-    auto const some = std::bit_cast<parts>(q).part[Part];
-    auto const words = __builtin_convertvector(some, vector_t<std::int32_t, W>);
-    return std::bit_cast<pack<float>>(__builtin_convertvector(words, vector_t<float, W>));
+/// Numbers `Part * W` and following of sixteen signed bytes. (g++ 12 takes a vector conversion of bytes apart.)
+template <index_t Part, index_t W = native_width<float>>
+GRAFT_INLINE pack<float, W> part_of(signed16 q) {
+#if GRAFT_SIMD && defined(__AVX512F__)
+    auto const words = _mm512_maskz_cvtepi8_epi32(0xffff, std::bit_cast<__m128i>(q));
+    return pack<float>(pack<float>::batch(_mm512_maskz_cvtepi32_ps(0xffff, words)));
+#elif GRAFT_SIMD && defined(__AVX2__)
+    auto const eight = Part == 0 ? std::bit_cast<__m128i>(q) : _mm_unpackhi_epi64(std::bit_cast<__m128i>(q), std::bit_cast<__m128i>(q));
+    return pack<float>(pack<float>::batch(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight))));
+#else
+    if constexpr (W == 4) {
+        // Unpacked behind zeros twice, each byte is the top of a word; a shift brings it down with its sign.
+        using halves16 = vector_t<std::int16_t, 8>;
+        constexpr int h = Part < 2 ? 0 : 8, w = Part % 2 ? 4 : 0;
+        auto const halves = std::bit_cast<halves16>(__builtin_shufflevector(
+            signed16{}, q, h, h + 16, h + 1, h + 17, h + 2, h + 18, h + 3, h + 19, h + 4, h + 20, h + 5, h + 21, h + 6, h + 22, h + 7, h + 23));
+        auto const words = std::bit_cast<vector_t<std::int32_t, 4>>(__builtin_shufflevector(
+            halves16{}, halves, w, w + 8, w + 1, w + 9, w + 2, w + 10, w + 3, w + 11)) >> 24;
+        return std::bit_cast<pack<float, W>>(__builtin_convertvector(words, vector_t<float, W>));
+    } else {
+        vector_t<float, W> p;
+        for (index_t i = 0; i < W; ++i) p[i] = static_cast<float>(q[Part * W + i]);
+        return std::bit_cast<pack<float, W>>(p);
+    }
+#endif
 }
 
 template <class F, index_t... Part>

@@ -66,7 +66,8 @@ class byte_pair_encoder {
 public:
     /// needs: the word shorter than `most_symbols`, fewer merges than `most_merges`.
     /// ids: the token of each byte, -1 where the vocabulary has none (such a byte is dropped, as Hugging Face does).
-    void encode(std::string_view word, std::array<int, 256> const& ids, merge_table const& merges, std::vector<int>& out) {
+    void encode(std::string_view word, std::array<int, 256> const& ids, merge_table const& merges,
+                std::vector<int>& out) {
         symbols.clear();
         for (char const c : word) {
             auto const at = static_cast<index_t>(symbols.size());

@@ -11,7 +11,7 @@
 
 namespace graft {
 
-/// The character that spells each byte: itself where it is visible in Latin-1 (0x21–7E, A1–AC, AE–FF), else U+0100, U+0101, …
+/// The character that spells each byte: itself where it is visible in Latin-1 (0x21–7E, A1–AC, AE–FF), else U+0100, …
 constexpr std::array<char32_t, 256> make_byte_alphabet() {
     std::array<char32_t, 256> spelling{};
     char32_t next = 0x100;

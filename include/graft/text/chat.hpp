@@ -48,13 +48,15 @@ public:
         if (name.empty() && !tokens.data().chat_template.empty()) {
             auto const known = recognise_template(tokens.data().chat_template);
             if (!known)
-                return problem{.why = cause::usage,
-                               .file = file,
-                               .what = "the model's chat template is not one this program knows (templates are compared, never run)",
-                               .where = "key 'tokenizer.chat_template'",
-                               .expected = "ChatML or Llama-3",
-                               .got = "'" + printable(tokens.data().chat_template, 60) + "'",
-                               .hint = "--chat-format chatml, llama3 or none"};
+                return problem{
+                    .why = cause::usage,
+                    .file = file,
+                    .what =
+                        "the model's chat template is not one this program knows (templates are compared, never run)",
+                    .where = "key 'tokenizer.chat_template'",
+                    .expected = "ChatML or Llama-3",
+                    .got = "'" + printable(tokens.data().chat_template, 60) + "'",
+                    .hint = "--chat-format chatml, llama3 or none"};
             style = *known;
         } else if (name == "chatml" || name == "llama3") {
             auto const known = recognise_template(tokens.data().chat_template);
@@ -63,7 +65,8 @@ public:
                 style = *known;  // with this model's own default system turn
             } else {
                 bool const llama = wanted == chat_style::kind::llama3;
-                style = {.family = wanted, .default_system = {}, .begins_with_bos = llama, .trims = llama, .dated = false};
+                style = {
+                    .family = wanted, .default_system = {}, .begins_with_bos = llama, .trims = llama, .dated = false};
             }
         } else if (!name.empty() && name != "none") {
             return problem{.why = cause::usage,
@@ -78,7 +81,9 @@ public:
     }
 
     std::string_view name() const {
-        return style.family == chat_style::kind::chatml ? "chatml" : style.family == chat_style::kind::llama3 ? "llama3" : "none";
+        return style.family == chat_style::kind::chatml   ? "chatml"
+               : style.family == chat_style::kind::llama3 ? "llama3"
+                                                          : "none";
     }
     bool plain() const { return style.family == chat_style::kind::none; }
 
@@ -148,7 +153,8 @@ private:
         } else {
             f.end = tokens.eos();
         }
-        if (f.style.begins_with_bos && tokens.bos() < 0) missing += (missing.empty() ? "" : ", ") + std::string("a begin-of-text token");
+        if (f.style.begins_with_bos && tokens.bos() < 0)
+            missing += (missing.empty() ? "" : ", ") + std::string("a begin-of-text token");
         if (!missing.empty())
             return problem{.why = cause::mismatch,
                            .file = file,
@@ -175,7 +181,9 @@ private:
     std::string said(chat_message const& m) const {
         std::string_view text = m.content;
         if (!style.trims) return m.content;
-        auto const blank = [](char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); };  // as Python's strip
+        auto const blank = [](char32_t c) {
+            return is_white_space(c) || (c >= 0x1C && c <= 0x1F);
+        };  // as Python's strip
         while (!text.empty()) {
             code_point const c = decode_utf8(text, 0);
             if (!c.valid || !blank(c.value)) break;
@@ -183,7 +191,9 @@ private:
         }
         while (!text.empty()) {
             std::size_t size = 1;
-            while (size < 4 && size < text.size() && (static_cast<unsigned char>(text[text.size() - size]) & 0xC0U) == 0x80U) ++size;
+            while (size < 4 && size < text.size() &&
+                   (static_cast<unsigned char>(text[text.size() - size]) & 0xC0U) == 0x80U)
+                ++size;
             code_point const c = decode_utf8(text, static_cast<index_t>(text.size() - size));
             if (!c.valid || !blank(c.value)) break;
             text.remove_suffix(size);

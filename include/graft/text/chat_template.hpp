@@ -16,14 +16,14 @@ struct chat_style {
     kind family = kind::none;
     std::string default_system;  // chatml: the system turn where the chat begins with none; "" = no such turn
     bool begins_with_bos = false;
-    bool trims = false;          // white space around each message is dropped
-    bool dated = false;          // llama3: the system turn begins with knowledge and today's date (Llama-3.1, 3.2, 3.3)
+    bool trims = false;  // white space around each message is dropped
+    bool dated = false;  // llama3: the system turn begins with knowledge and today's date (Llama-3.1, 3.2, 3.3)
 };
 
 namespace detail {
 
-/// The template without white space between its parts and with one spelling for the ways to write the same: quotes are ',
-/// x.role is x['role'], dashes of white-space control are gone, a line break in a string is \n.
+/// The template without white space between its parts, and with one spelling for what can be written in several ways:
+/// quotes are ', x.role is x['role'], dashes of white-space control are gone, a line break in a string is \n.
 inline std::string canonical_template(std::string_view text) {
     std::string out;
     char quote = 0;
@@ -53,12 +53,14 @@ inline std::string canonical_template(std::string_view text) {
             ++i;
             if (i + 1 < text.size() && (text[i + 1] == '-' || text[i + 1] == '+')) ++i;
         } else if (code && (c == '}' || c == '%' || c == '-') &&
-                   (next == '}' || (c == '-' && i + 2 < text.size() && (next == '%' || next == '}') && text[i + 2] == '}'))) {
+                   (next == '}' ||
+                    (c == '-' && i + 2 < text.size() && (next == '%' || next == '}') && text[i + 2] == '}'))) {
             if (c == '-') ++i;
             code = false;
             out += {text[i], '}'};
             ++i;
-        } else if (!(code && (c == ' ' || c == '\t' || c == '\r' || c == '\n')) && !(!code && (c == '\n' || c == '\r' || c == ' '))) {
+        } else if (!(code && (c == ' ' || c == '\t' || c == '\r' || c == '\n')) &&
+                   !(!code && (c == '\n' || c == '\r' || c == ' '))) {
             out += c;
         }
     }
@@ -96,8 +98,10 @@ inline bool has_any(std::string_view text, std::initializer_list<std::string_vie
 }
 
 inline std::optional<chat_style> chatml_style(std::string_view t) {
-    // Models that think aloud, cut their own past or name turns otherwise: rendering them as plain ChatML would be wrong.
-    if (has_any(t, {"think", "reasoning", "strip(", "split(", "replace(", "namespace(", "[INST]", "<|start_header_id|>", "|trim"})) return std::nullopt;
+    // Models that think aloud, cut their own past or name turns otherwise are not plain ChatML.
+    if (has_any(t, {"think", "reasoning", "strip(", "split(", "replace(", "namespace(", "[INST]", "<|start_header_id|>",
+                    "|trim"}))
+        return std::nullopt;
     if (!has_any(t, {"'<|im_start|>'+message['role']+'\\n'+message['content']+'<|im_end|>'+'\\n'",
                      "'<|im_start|>'+message['role']+'\\n'+message['content']+'<|im_end|>\\n'"}))
         return std::nullopt;
@@ -113,23 +117,28 @@ inline std::optional<chat_style> chatml_style(std::string_view t) {
 }
 
 inline std::optional<chat_style> llama3_style(std::string_view t) {
-    if (has_any(t, {"think", "reasoning", "strip(", "split(", "replace(", "[INST]", "<|im_start|>"})) return std::nullopt;
-    constexpr std::string_view head = "'<|start_header_id|>'+message['role']+'<|end_header_id|>\\n\\n'+message['content']";
+    if (has_any(t, {"think", "reasoning", "strip(", "split(", "replace(", "[INST]", "<|im_start|>"}))
+        return std::nullopt;
+    constexpr std::string_view head =
+        "'<|start_header_id|>'+message['role']+'<|end_header_id|>\\n\\n'+message['content']";
     auto const at = t.find(head);
     if (at == std::string_view::npos) return std::nullopt;
     auto const tail = t.substr(at + head.size());
-    chat_style style{.family = chat_style::kind::llama3, .default_system = {}, .begins_with_bos = has_any(t, {"bos_token", "'<|begin_of_text|>'"})};
+    chat_style style{.family = chat_style::kind::llama3,
+                     .default_system = {},
+                     .begins_with_bos = has_any(t, {"bos_token", "'<|begin_of_text|>'"})};
     style.trims = tail.starts_with("|trim+'<|eot_id|>'");
     if (!style.trims && !tail.starts_with("+'<|eot_id|>'")) return std::nullopt;
     style.dated = t.find("'Cutting Knowledge Date: December 2023\\n'") != std::string_view::npos;
-    if (!style.dated && has_any(t, {"Cutting Knowledge", "'<|start_header_id|>system"})) return std::nullopt;  // some other system turn
+    if (!style.dated && has_any(t, {"Cutting Knowledge", "'<|start_header_id|>system"}))
+        return std::nullopt;  // some other system turn
     return style;
 }
 
 }  // namespace detail
 
-/// The style of a template text, if it is one of those known: ChatML (SmolLM2, Qwen2, Qwen2.5, with their default system
-/// turns, and plain) and Llama-3 (3.0, and 3.1 to 3.3 with the date), without tools.
+/// The style of a template text, if it is one of those known: ChatML (SmolLM2, Qwen2 and Qwen2.5 with their default
+/// system turns, and plain) and Llama-3 (3.0, and 3.1 to 3.3 with the date), without tools.
 inline std::optional<chat_style> recognise_template(std::string_view text) {
     std::string const canonical = detail::canonical_template(text);
     if (auto style = detail::chatml_style(canonical)) return style;

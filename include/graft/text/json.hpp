@@ -90,7 +90,7 @@ public:
         return true;
     }
     bool parse_error(std::size_t position, std::string const& token, json::exception const& error) {
-        // "[json.exception…] parse error at line 1, column 2: syntax error while parsing value - WHAT; last read: …; expected …"
+        // "[…] parse error at line 1, column 2: syntax error while parsing value - WHAT; last read: …; expected …"
         std::string text = error.what();
         auto const after = [&](char const* mark) {
             auto const found = text.find(mark);
@@ -158,7 +158,8 @@ inline result<nlohmann::json> parse_json(std::string_view text, std::string cons
     std::size_t taken = 0;
     detail::strict_json builder(&taken);
     detail::counting_iterator const first{text.data(), &taken}, last{text.data() + text.size(), &taken};
-    if (nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true)) return std::move(builder.root);
+    if (nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true))
+        return std::move(builder.root);
     std::size_t at = builder.where == 0 ? 0 : builder.where - 1;
     if (builder.at_key)  // back to the quote that opens it: the one with an even number of backslashes before
         for (bool opens = false; at > 0 && !opens;) {
@@ -192,7 +193,7 @@ struct json_kind<std::string> {
     static std::string get(nlohmann::json const& x) { return *x.get_ptr<std::string const*>(); }
 };
 template <class T>
-    requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 struct json_kind<T> {
     static constexpr char const* name = "an integer in range";
     static bool fits(nlohmann::json const& x) {
@@ -206,7 +207,7 @@ struct json_kind<T> {
     }
 };
 template <class T>
-    requires std::is_floating_point_v<T>
+requires std::is_floating_point_v<T>
 struct json_kind<T> {
     static constexpr char const* name = "a number";
     static bool fits(nlohmann::json const& x) { return x.is_number(); }
@@ -229,7 +230,8 @@ struct json_kind<std::vector<T>> {
     }
 };
 
-inline problem wrong_value(nlohmann::json const* value, std::string const& key, char const* expected, std::string const& file) {
+inline problem wrong_value(nlohmann::json const* value, std::string const& key, char const* expected,
+                           std::string const& file) {
     return {.file = file,
             .what = value ? "a value of the wrong type" : "a key is missing",
             .where = "key '" + printable(key) + "'",
@@ -246,7 +248,7 @@ inline nlohmann::json const* member(nlohmann::json const& object, std::string co
 
 }  // namespace detail
 
-/// object[key] as a T: bool, std::string, any integer (range checked; 2.0 is none), float, double, or a vector of those.
+/// object[key] as a T: bool, std::string, an integer (range checked; 2.0 is none), float, double, or a vector of those.
 template <class T>
 result<T> json_get(nlohmann::json const& object, std::string const& key, std::string const& file) {
     auto const* value = detail::member(object, key);
@@ -264,14 +266,16 @@ result<T> json_get_or(nlohmann::json const& object, std::string const& key, std:
 }
 
 /// object[key], which must be an object; it lives as long as `object`.
-inline result<nlohmann::json const*> json_object(nlohmann::json const& object, std::string const& key, std::string const& file) {
+inline result<nlohmann::json const*> json_object(nlohmann::json const& object, std::string const& key,
+                                                 std::string const& file) {
     auto const* value = detail::member(object, key);
     if (value && value->is_object()) return value;
     return detail::wrong_value(value, key, "an object", file);
 }
 
 /// object[key], which must be a list; it lives as long as `object`.
-inline result<nlohmann::json const*> json_array(nlohmann::json const& object, std::string const& key, std::string const& file) {
+inline result<nlohmann::json const*> json_array(nlohmann::json const& object, std::string const& key,
+                                                std::string const& file) {
     auto const* value = detail::member(object, key);
     if (value && value->is_array()) return value;
     return detail::wrong_value(value, key, "a list", file);

@@ -124,7 +124,9 @@ private:
         auto const letter = [&](index_t i) -> char32_t {
             code_point const c = decode_utf8(text, i);
             if (!c.valid) return 0;
-            return any_case && c.value >= 'A' && c.value <= 'Z' ? c.value + 32 : any_case && c.value == 0x17F ? 's' : c.value;
+            return any_case && c.value >= 'A' && c.value <= 'Z' ? c.value + 32
+                   : any_case && c.value == 0x17F               ? 's'
+                                                                : c.value;
         };
         char32_t const a = letter(at + 1);
         if (a == 's' || a == 't' || a == 'm' || a == 'd') return 1 + decode_utf8(text, at + 1).bytes;
@@ -165,7 +167,8 @@ void split_words(pretokenizer how, std::string_view text, Emit&& emit) {
     }
     detail::word_scanner const scan(text);
     for (index_t at = 0; at < size;) {
-        index_t const end = how == pretokenizer::gpt2 ? scan.gpt2(at) : scan.qwen2(at, how == pretokenizer::qwen2 ? 1 : 3);
+        index_t const end =
+            how == pretokenizer::gpt2 ? scan.gpt2(at) : scan.qwen2(at, how == pretokenizer::qwen2 ? 1 : 3);
         emit(cut(text, at, end));
         at = end;
     }

@@ -28,14 +28,14 @@ constexpr char const* shape_name(row_shape s) {
     return names[static_cast<std::size_t>(s)];
 }
 
-/// One row. A completion of texts is a chat of two messages whose `joined` says that a base model's prompt is the text itself.
+/// One row. A completion of texts is a chat of two messages; `joined` says that a base model reads them as one text.
 struct data_row {
     index_t line = 0;
     std::vector<chat_message> messages;
-    std::string text;                                        // of shape text
-    index_t prompt_messages = 0;                             // so many are given, never learnt (completion of messages)
+    std::string text;             // of shape text
+    index_t prompt_messages = 0;  // so many are given, never learnt (completion of messages)
     bool joined = false;
-    nlohmann::json extra = nlohmann::json::object();         // keys that are not part of the shape
+    nlohmann::json extra = nlohmann::json::object();  // keys that are not part of the shape
 };
 
 namespace detail {
@@ -57,9 +57,9 @@ public:
 
     result<data_row> read(nlohmann::json const& object) {
         row.line = line;
-        auto const done = shape == row_shape::messages     ? read_list(object, "messages", "role", "content")
-                          : shape == row_shape::sharegpt   ? read_list(object, "conversations", "from", "value")
-                          : shape == row_shape::completion ? read_completion(object)
+        auto const done = shape == row_shape::messages      ? read_list(object, "messages", "role", "content")
+                          : shape == row_shape::sharegpt    ? read_list(object, "conversations", "from", "value")
+                          : shape == row_shape::completion  ? read_completion(object)
                           : shape == row_shape::instruction ? read_instruction(object)
                                                             : read_text(object);
         if (!done) return at_line(done.error());
@@ -138,7 +138,8 @@ private:
         if (!input) return input.error();
         if (!system->empty()) row.messages.push_back({"system", *system});
         if (auto const* history = member(object, "history"); history && !history->is_null()) {
-            if (!history->is_array()) return wrong("a value of the wrong type", "history", "a list of [user, assistant]", history);
+            if (!history->is_array())
+                return wrong("a value of the wrong type", "history", "a list of [user, assistant]", history);
             for (auto const& pair : *history) {
                 if (!json_kind<std::vector<std::string>>::fits(pair) || pair.size() != 2)
                     return wrong("a value of the wrong type", "history", "a list of [user, assistant]", &pair);
@@ -180,6 +181,13 @@ struct row_file {
 /// A bad row is an error, unless `skip_bad` (a fraction of the rows) allows as many as there are.
 inline result<row_file> read_rows(std::string_view jsonl, std::string const& file, double skip_bad = 0) {
     if (jsonl.starts_with("\xEF\xBB\xBF")) jsonl.remove_prefix(3);
+    if (auto const first = jsonl.find_first_not_of(" \t\r\n"); first != std::string_view::npos && jsonl[first] == '[')
+        return problem{.file = file,
+                       .what = "a JSON list is not JSONL",
+                       .where = detail::line_column(jsonl, first, 1),
+                       .expected = "one object a line",
+                       .got = "'['",
+                       .hint = "jq -c '.[]' FILE > rows.jsonl"};
     row_file out;
     bool known = false;
     for (index_t line = 1; !jsonl.empty(); ++line) {
@@ -193,12 +201,13 @@ inline result<row_file> read_rows(std::string_view jsonl, std::string const& fil
             if (!object) return object.error();
             auto const shape = object->is_object() ? detail::row_reader::detect(*object) : std::nullopt;
             if (!known && !shape)
-                return problem{.file = file,
-                               .what = "a row of no known shape",
-                               .where = "line " + std::to_string(line) + ":1",
-                               .expected = "messages, conversations, prompt and completion, instruction and output, or text",
-                               .got = printable(text, 60),
-                               .hint = {}};
+                return problem{
+                    .file = file,
+                    .what = "a row of no known shape",
+                    .where = "line " + std::to_string(line) + ":1",
+                    .expected = "messages, conversations, prompt and completion, instruction and output, or text",
+                    .got = printable(text, 60),
+                    .hint = {}};
             if (!known) out.shape = *shape;
             known = true;
             return detail::row_reader(out.shape, file, line).read(*object);
@@ -215,7 +224,12 @@ inline result<row_file> read_rows(std::string_view jsonl, std::string const& fil
     if (!out.skipped.empty() && static_cast<double>(out.skipped.size()) > skip_bad * static_cast<double>(out.seen))
         return out.skipped.front();
     if (out.rows.empty())
-        return problem{.file = file, .what = "no rows", .where = {}, .expected = "one JSON object a line", .got = "none", .hint = {}};
+        return problem{.file = file,
+                       .what = "no rows",
+                       .where = {},
+                       .expected = "one JSON object a line",
+                       .got = "none",
+                       .hint = {}};
     return out;
 }
 

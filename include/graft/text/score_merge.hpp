@@ -29,7 +29,8 @@ public:
         for (index_t at = 0; at < static_cast<index_t>(text.size());) {
             auto const number = static_cast<index_t>(symbols.size());
             code_point const c = decode_utf8(text, at);
-            symbols.push_back({number - 1, number + 1, static_cast<std::size_t>(at), static_cast<std::size_t>(c.bytes)});
+            symbols.push_back(
+                {number - 1, number + 1, static_cast<std::size_t>(at), static_cast<std::size_t>(c.bytes)});
             at += c.bytes;
         }
         symbols.back().next = -1;
@@ -48,7 +49,8 @@ public:
             candidate const best = candidates.back();
             candidates.pop_back();
             symbol& left = symbol_at(best.at);
-            if (left.size == 0 || left.next < 0 || left.size + symbol_at(left.next).size != best.size) continue;  // merged since
+            if (left.size == 0 || left.next < 0 || left.size + symbol_at(left.next).size != best.size)
+                continue;  // merged since
             symbol& right = symbol_at(left.next);
             left.size = best.size;
             right.size = 0;
@@ -75,7 +77,9 @@ private:
         index_t at;
         std::size_t size;  // of both together when they were offered
     };
-    static bool worse(candidate const& a, candidate const& b) { return a.score != b.score ? a.score < b.score : a.at > b.at; }
+    static bool worse(candidate const& a, candidate const& b) {
+        return a.score != b.score ? a.score < b.score : a.at > b.at;
+    }
     symbol& symbol_at(index_t at) { return symbols[static_cast<std::size_t>(at)]; }
 
     std::vector<symbol> symbols;

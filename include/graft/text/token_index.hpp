@@ -35,7 +35,7 @@ public:
 private:
     std::size_t place(std::vector<std::string> const& list, std::string_view spelling) const {
         std::size_t const mask = slots.size() - 1;
-        std::size_t at = std::hash<std::string_view>{}(spelling) & mask;
+        std::size_t at = std::hash<std::string_view>{}(spelling)&mask;
         while (slots[at] >= 0 && list[static_cast<std::size_t>(slots[at])] != spelling) at = (at + 1) & mask;
         return at;
     }
@@ -59,7 +59,8 @@ public:
 
     void insert(std::string_view spelling, int id, bool control) {
         std::uint32_t node = 0;
-        for (char const c : spelling) node = edges.try_emplace(key(node, c), static_cast<std::uint32_t>(edges.size() + 1)).first->second;
+        for (char const c : spelling)
+            node = edges.try_emplace(key(node, c), static_cast<std::uint32_t>(edges.size() + 1)).first->second;
         ends[node] = {id, control};
         starts[static_cast<unsigned char>(spelling.front())] = true;
     }
@@ -85,7 +86,9 @@ private:
         int id;
         bool control;
     };
-    static std::uint64_t key(std::uint32_t node, char c) { return std::uint64_t{node} << 8U | static_cast<unsigned char>(c); }
+    static std::uint64_t key(std::uint32_t node, char c) {
+        return std::uint64_t{node} << 8U | static_cast<unsigned char>(c);
+    }
 
     std::unordered_map<std::uint64_t, std::uint32_t> edges;  // a trie: (node, byte) -> node
     std::unordered_map<std::uint32_t, leaf> ends;

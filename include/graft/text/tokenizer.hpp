@@ -75,7 +75,7 @@ public:
         encode_plain(text.substr(from), lists, out);
     }
 
-    /// The bytes of the tokens; control tokens as they are spelt, or left out. An id outside the vocabulary gives nothing.
+    /// The bytes of the tokens; control tokens as they are spelt, or left out. Ids outside the vocabulary give nothing.
     std::string decode(std::span<int const> ids, specials shown = specials::on) const {
         std::string out;
         bool first = true;
@@ -92,7 +92,9 @@ public:
     }
 
     /// What one token stands for; empty for an id outside the vocabulary.
-    std::string_view bytes(int id) const { return has(id) ? std::string_view(spelt[static_cast<std::size_t>(id)]) : ""; }
+    std::string_view bytes(int id) const {
+        return has(id) ? std::string_view(spelt[static_cast<std::size_t>(id)]) : "";
+    }
 
     /// id of the token that the file spells so, or -1.
     int find(std::string_view spelling) const { return index.find(stored.tokens, spelling); }
@@ -149,7 +151,8 @@ private:
         }
         if (byte_level) return;
         for (std::size_t b = 0; b < 256; ++b)
-            if (byte_ids[b] >= 0) spelt[static_cast<std::size_t>(byte_ids[b])] = static_cast<char>(static_cast<unsigned char>(b));
+            if (byte_ids[b] >= 0)
+                spelt[static_cast<std::size_t>(byte_ids[b])] = static_cast<char>(static_cast<unsigned char>(b));
     }
 
     void encode_plain(std::string_view text, scratch& lists, std::vector<int>& out) const {

@@ -34,15 +34,19 @@ inline bool is_part(nlohmann::json const& part, char const* type, nlohmann::json
 
 /// GGUF's name of a pre_tokenizer, or nothing if it is none of the four known structures.
 inline std::optional<std::string> name_pretokenizer(nlohmann::json const& part) {
-    nlohmann::json const with_regex = {{"add_prefix_space", false}, {"use_regex", true}};  // use_regex is true where absent
+    nlohmann::json const with_regex = {{"add_prefix_space", false},
+                                       {"use_regex", true}};  // use_regex is true where absent
     nlohmann::json const without_regex = {{"add_prefix_space", false}, {"use_regex", false}};
     if (is_part(part, "ByteLevel", with_regex)) return "gpt-2";
     auto const* list = member(part, "pretokenizers");
-    if (!is_part(part, "Sequence", nlohmann::json::object()) || list == nullptr || !list->is_array() || list->size() != 2)
+    if (!is_part(part, "Sequence", nlohmann::json::object()) || list == nullptr || !list->is_array() ||
+        list->size() != 2)
         return std::nullopt;
     auto const &first = (*list)[0], &second = (*list)[1];
-    if (is_part(first, "Digits", {{"individual_digits", true}}) && is_part(second, "ByteLevel", with_regex)) return "smollm";
-    if (!is_part(first, "Split", {{"behavior", "Isolated"}, {"invert", false}}) || !is_part(second, "ByteLevel", without_regex))
+    if (is_part(first, "Digits", {{"individual_digits", true}}) && is_part(second, "ByteLevel", with_regex))
+        return "smollm";
+    if (!is_part(first, "Split", {{"behavior", "Isolated"}, {"invert", false}}) ||
+        !is_part(second, "ByteLevel", without_regex))
         return std::nullopt;
     auto const* pattern = member(first, "pattern");
     auto const* regex = pattern ? member(*pattern, "Regex") : nullptr;
@@ -73,8 +77,8 @@ public:
         nlohmann::json const one = nlohmann::json::array({*post});
         for (auto const& part : several && several->is_array() ? *several : one) {
             auto const* single = member(part, "single");
-            if (!is_part(part, "TemplateProcessing", nlohmann::json::object()) || single == nullptr || !single->is_array() ||
-                single->empty())
+            if (!is_part(part, "TemplateProcessing", nlohmann::json::object()) || single == nullptr ||
+                !single->is_array() || single->empty())
                 continue;
             auto const* token = member((*single)[0], "SpecialToken");
             auto const* id = token ? member(*token, "id") : nullptr;
@@ -121,7 +125,8 @@ private:
         };
         auto const& normalizer = part("normalizer");
         data.nfc = is_part(normalizer, "NFC", nlohmann::json::object());
-        if (!normalizer.is_null() && !*data.nfc) return refuse("this normalizer is not supported", "normalizer", "null or NFC", &normalizer);
+        if (!normalizer.is_null() && !*data.nfc)
+            return refuse("this normalizer is not supported", "normalizer", "null or NFC", &normalizer);
         auto const& pre = part("pre_tokenizer");
         auto const name = name_pretokenizer(pre);
         if (!name)
@@ -160,8 +165,12 @@ private:
             if (!special) return special.error();
             for (char const* key : {"single_word", "lstrip", "rstrip"})
                 if (auto const* value = member(token, key); value && *value != false)
-                    return refuse("an added token that is matched in a way not supported", std::string("added_tokens.") + key, "false", &token);
-            if (auto const put = enter(*spelling, *id, *special ? token_kind::control : token_kind::user_defined, &token); !put) return put;
+                    return refuse("an added token that is matched in a way not supported",
+                                  std::string("added_tokens.") + key, "false", &token);
+            if (auto const put =
+                    enter(*spelling, *id, *special ? token_kind::control : token_kind::user_defined, &token);
+                !put)
+                return put;
         }
         while (!data.types.empty() && data.types.back() == 0) {  // added tokens that the vocabulary has too
             data.types.pop_back();
@@ -169,14 +178,15 @@ private:
         }
         for (std::size_t id = 0; id < data.types.size(); ++id)
             if (data.types[id] == 0)
-                return refuse("no token has this id", "model.vocab", "ids 0 to " + std::to_string(data.types.size() - 1) + " without a hole",
-                              nullptr);
+                return refuse("no token has this id", "model.vocab",
+                              "ids 0 to " + std::to_string(data.types.size() - 1) + " without a hole", nullptr);
         return {};
     }
 
     result<void> enter(std::string const& spelling, int id, token_kind kind, nlohmann::json const* said) {
         if (id < 0 || static_cast<std::size_t>(id) >= data.tokens.size())
-            return refuse("a token's id is larger than the number of tokens", "model.vocab", "less than " + std::to_string(data.tokens.size()), said);
+            return refuse("a token's id is larger than the number of tokens", "model.vocab",
+                          "less than " + std::to_string(data.tokens.size()), said);
         auto const at = static_cast<std::size_t>(id);
         if (data.types[at] != 0 && data.tokens[at] != spelling)
             return refuse("two tokens have one id", "model.vocab", "'" + printable(data.tokens[at]) + "' alone", said);
@@ -196,7 +206,8 @@ private:
             } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
                 data.merges.push_back(*text(merge[0]) + " " + *text(merge[1]));
             } else {
-                return refuse("a merge is not two tokens", "model.merges", "\"left right\" or [\"left\", \"right\"]", &merge);
+                return refuse("a merge is not two tokens", "model.merges", "\"left right\" or [\"left\", \"right\"]",
+                              &merge);
             }
         }
         return {};
@@ -220,14 +231,15 @@ inline result<std::string> config_template(nlohmann::json const& config, std::st
     auto const* value = member(config, "chat_template");
     if (value == nullptr || !value->is_array()) return json_get_or<std::string>(config, "chat_template", "", file);
     for (auto const& item : *value)
-        if (auto const* name = member(item, "name"); name && *name == "default") return json_get<std::string>(item, "template", file);
+        if (auto const* name = member(item, "name"); name && *name == "default")
+            return json_get<std::string>(item, "template", file);
     return std::string();
 }
 
 }  // namespace detail
 
-/// A tokenizer as Hugging Face stores it. `config_json` (tokenizer_config.json) may be empty: then no special token has a
-/// role and there is no chat template. Normalizers, pre-tokenizers and models that are not known are refused by name.
+/// A tokenizer as Hugging Face stores it. `config_json` (tokenizer_config.json) may be empty: then no special token has
+/// a role and there is no chat template. Normalizers, pre-tokenizers and models that are not known are refused by name.
 inline result<tokenizer_data> read_tokenizer_json(std::string_view json, std::string_view config_json,
                                                   std::string const& file = "tokenizer.json",
                                                   std::string const& config_file = "tokenizer_config.json") {
@@ -248,8 +260,8 @@ inline result<tokenizer_data> read_tokenizer_json(std::string_view json, std::st
         char const* key;
         int* id;
     };
-    for (role const r : {role{"bos_token", &data->bos}, role{"eos_token", &data->eos}, role{"pad_token", &data->padding},
-                         role{"unk_token", &data->unknown}}) {
+    for (role const r : {role{"bos_token", &data->bos}, role{"eos_token", &data->eos},
+                         role{"pad_token", &data->padding}, role{"unk_token", &data->unknown}}) {
         auto const spelling = detail::config_token(*config, r.key, config_file);
         if (!spelling) return spelling.error();
         if (spelling->empty()) continue;
@@ -267,7 +279,8 @@ inline result<tokenizer_data> read_tokenizer_json(std::string_view json, std::st
     if (!text) return text.error();
     data->chat_template = std::move(*text);
     std::string const leading = reader.leading_token();
-    auto const adds = json_get_or<bool>(*config, "add_bos_token", !leading.empty() && data->bos >= 0 && id_of(leading) == data->bos, config_file);
+    auto const adds = json_get_or<bool>(*config, "add_bos_token",
+                                        !leading.empty() && data->bos >= 0 && id_of(leading) == data->bos, config_file);
     if (!adds) return adds.error();
     data->add_bos = *adds;
     return data;

@@ -21,7 +21,8 @@ namespace detail {
 
 template <class Ranges>
 constexpr auto find_range(Ranges const& ranges, char32_t c) {
-    auto const after = std::upper_bound(ranges.begin(), ranges.end(), c, [](char32_t x, auto const& r) { return x < r.first; });
+    auto const after =
+        std::upper_bound(ranges.begin(), ranges.end(), c, [](char32_t x, auto const& r) { return x < r.first; });
     return after != ranges.begin() && c <= (after - 1)->last ? after - 1 : ranges.end();
 }
 
@@ -33,8 +34,8 @@ constexpr bool in_ranges(Ranges const& ranges, char32_t c) {
 }  // namespace detail
 
 constexpr bool is_white_space(char32_t c) {
-    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 constexpr char_class classify(char32_t c) {
@@ -90,7 +91,8 @@ inline void append_decomposed(std::vector<char32_t>& out, char32_t c) {
 inline char32_t composed(char32_t first, char32_t second) {
     if (first - hangul_l < 19 && second - hangul_v < hangul_v_count)
         return hangul + ((first - hangul_l) * hangul_v_count + (second - hangul_v)) * hangul_t_count;
-    if (first - hangul < hangul_count && (first - hangul) % hangul_t_count == 0 && second - hangul_t - 1 < hangul_t_count - 1)
+    if (first - hangul < hangul_count && (first - hangul) % hangul_t_count == 0 &&
+        second - hangul_t - 1 < hangul_t_count - 1)
         return first + (second - hangul_t);
     auto const key = std::pair(first, second);
     auto const at = std::lower_bound(compositions.begin(), compositions.end(), key, [](std::uint16_t i, auto const& k) {
@@ -135,7 +137,8 @@ inline void compose(std::vector<char32_t>& s) {
 /// Text in normal form C, as Hugging Face's NFC gives it (Unicode 9.0); bytes that are not UTF-8 stay where they are.
 /// cost: O(n) where nothing is above U+02FF; such text is returned as it is.
 inline std::string nfc(std::string_view text) {
-    bool const plain = std::none_of(text.begin(), text.end(), [](char b) { return static_cast<unsigned char>(b) >= 0xCC; });
+    bool const plain =
+        std::none_of(text.begin(), text.end(), [](char b) { return static_cast<unsigned char>(b) >= 0xCC; });
     if (plain) return std::string(text);  // every code point from U+0300 on begins with a byte ≥ 0xCC
     std::string out;
     out.reserve(text.size());

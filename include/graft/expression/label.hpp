@@ -8,13 +8,13 @@
 namespace graft {
 
 template <std::size_t N>
-struct name {
+struct label {
     char text[N]{};
-    consteval name(char const (&s)[N]) {
+    consteval label(char const (&s)[N]) {
         for (std::size_t i = 0; i < N; ++i) text[i] = s[i];
     }
     constexpr std::string_view view() const { return {text, N - 1}; }
 };
-template <std::size_t N> name(char const (&)[N]) -> name<N>;
+template <std::size_t N> label(char const (&)[N]) -> label<N>;
 
 }  // namespace graft
