@@ -9,7 +9,7 @@ THE RECIPE (everything a test needs to rebuild the identical model)
 Numbers: 64-bit state S, first S = seed. Each draw: S = S * 6364136223846793005 + 1442695040888963407 (mod 2^64),
 u = (S >> 11) * 2^-53 in [0, 1); value = float32((2u - 1) * scale), with 2u - 1 and the product computed in double.
 Matrices are drawn row by row (row = output); each tensor with the scale given, in this order, all from one stream:
-  embedding [vocabulary, width] scale 1
+  embedding [vocabulary, width] scale 0.5
   each block: input norm [width] scale 0.25, then 1 is added to the float32 value (in double);
               q [heads*head, width], (qwen2: q bias [heads*head] scale 0.5), k [kv*head, width], (k bias), v [kv*head, width], (v bias),
               o [width, heads*head], second norm [width] as the first, gate [hidden, width], up [hidden, width], down [width, hidden];
@@ -72,7 +72,7 @@ def make_model(v):
     """Weights and adapters of one variant, in the order of the recipe."""
     s = Stream(v["seed"])
     norm = lambda: s.draw(WIDTH, 0.25) + 1
-    model = {"E": s.draw((VOCABULARY, WIDTH), 1.0), "blocks": []}
+    model = {"E": s.draw((VOCABULARY, WIDTH), 0.5), "blocks": []}
     for _ in range(BLOCKS):
         b = {"norm1": norm()}
         for name, (i, o) in MAPS.items():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes include/graft/text/unicode_tables.hpp and normalization_tables.hpp.
-# Needs: pip install unicodedata2==16.0.0 tokenizers. The classes are those of Unicode 16.0, as Oniguruma (the regex engine
-# of Hugging Face's tokenizers) has them, checked here for every code point; canonical decompositions and combining
-# classes are kept where Hugging Face's NFC (Unicode 9.0) knows them, because ids must agree with the published tokenizers.
+# Needs: pip install unicodedata2==16.0.0 tokenizers. The classes are those of Unicode 16.0, as Oniguruma (the regex
+# engine of Hugging Face's tokenizers) has them, checked here for every code point; canonical decompositions and
+# combining classes are kept where Hugging Face's NFC (Unicode 9.0) knows them: ids must agree with theirs.
 # Run from the top of the project: python3 tests/text/make_unicode_tables.py
 import unicodedata2 as u
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -110,7 +110,8 @@ with open("include/graft/text/unicode_tables.hpp", "w") as f:
     f.write("\n/// Code points first … last.\nstruct code_range {\n    char32_t first, last;\n};\n\n")
     f.write(range_table("letter_ranges", r"\p{L}, sorted.", letters) + "\n")
     f.write(range_table("number_ranges", r"\p{N}, sorted.", numbers) + "\n")
-    f.write(range_table("late_digit_ranges", "What Rust's is_numeric (Unicode 17.0) adds: SmolLM2 splits digits by it.", extra))
+    comment = "What Rust's is_numeric (Unicode 17.0) adds: SmolLM2 splits digits by it."
+    f.write(range_table("late_digit_ranges", comment, extra))
     f.write("\n/// Marks first … last have this canonical combining class.\n")
     f.write("struct combining_range {\n    char32_t first, last;\n    int combining;\n};\n\n")
     body = lines("{%s, %s, %d}" % (hexadecimal(a), hexadecimal(b), k) for a, b, k in groups)

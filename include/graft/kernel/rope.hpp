@@ -31,9 +31,9 @@ void rope_table(matrix<T> cosines, matrix<T> sines, std::span<index_t const> pos
 namespace detail {
 
 /// Both columns of every pair are read before either is written, so `to` may be `from`. Sign -1 turns back.
-template <class T>
-void turn_rows(matrix<T> to, matrix<T> from, matrix<T> cosines, matrix<T> sines, index_t head, rope_pairing pairing,
-               T sign, bool assign) {
+template <class T, class Table>
+void turn_rows(matrix<T> to, matrix<T> from, matrix<Table> cosines, matrix<Table> sines, index_t head,
+               rope_pairing pairing, T sign, bool assign) {
     index_t const half = head / 2;
     each_row(to.on, to.rows, to.columns, [=](index_t i) {
         T const *const co = cosines.row(i), *const si = sines.row(i);
@@ -61,15 +61,16 @@ void turn_rows(matrix<T> to, matrix<T> from, matrix<T> cosines, matrix<T> sines,
 
 }  // namespace detail
 
-/// y: each pair (a, b) of each head of x becomes (a c - b s, b c + a s). The tables have x's rows. y may be x.
-template <class T>
-void rope(matrix<T> y, matrix<T> x, matrix<T> cosines, matrix<T> sines, index_t head, rope_pairing pairing) {
+/// y: each pair (a, b) of each head of x becomes (a c - b s, b c + a s). The tables (of T or T const) have x's rows. y may be x.
+template <class T, class Table>
+void rope(matrix<T> y, matrix<T> x, matrix<Table> cosines, matrix<Table> sines, index_t head, rope_pairing pairing) {
     detail::turn_rows(y, x, cosines, sines, head, pairing, T(1), true);
 }
 
 /// dx += dy turned back: the transpose of a rotation is the rotation by -angle. A fresh dx may be dy's buffer.
-template <class T>
-void rope_pull(matrix<T> dx, matrix<T> dy, matrix<T> cosines, matrix<T> sines, index_t head, rope_pairing pairing) {
+template <class T, class Table>
+void rope_pull(matrix<T> dx, matrix<T> dy, matrix<Table> cosines, matrix<Table> sines, index_t head,
+               rope_pairing pairing) {
     detail::turn_rows(dx, dy, cosines, sines, head, pairing, T(-1), dx.fresh);
 }
 

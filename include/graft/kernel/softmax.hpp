@@ -13,12 +13,13 @@ namespace graft {
 template <class T>
 GRAFT_INLINE T row_max(T const* x, index_t n, T least) {
     constexpr index_t width = native_width<T>;
-    pack<T> most = least;
-    index_t j = 0;
-    for (; j + width <= n; j += width) most = max(most, pack<T>::load(x + j));
-    T largest = reduce_max(most);
-    for (; j < n; ++j) largest = std::max(largest, x[j]);
-    return largest;
+    if (n < width) {
+        for (index_t j = 0; j < n; ++j) least = std::max(least, x[j]);
+        return least;
+    }
+    pack<T> most = max(pack<T>(least), pack<T>::load(x + n - width));  // the tail, some of it twice
+    for (index_t j = 0; j + width <= n; j += width) most = max(most, pack<T>::load(x + j));
+    return reduce_max(most);
 }
 
 /// x[j] = exp(x[j] - top); returns their sum.
