@@ -4,7 +4,7 @@
 
 Also: no header of the layers 0 to 13 reaches for the operating system or a heavy standard header, only simd/ includes
 xsimd or intrinsics, and firmware.hpp reaches no hosted header: one that says `Hosted only` in its first lines or lies
-above layer 13.
+above layer 13. The umbrellas reach everything else.
 """
 import pathlib
 import re
@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent / "include"
 LAYERS = ("base shape memory simd tensor quant kernel expression rule program strategy optimizer block train "
           "parallel text io").split()
 CORE = LAYERS.index("train")
-UMBRELLAS = {"graft/fwd.hpp": -1, "graft/firmware.hpp": CORE, "graft/graft.hpp": CORE, "graft/hosted.hpp": len(LAYERS)}
+UMBRELLAS = {"graft/fwd.hpp": 0, "graft/firmware.hpp": CORE, "graft/graft.hpp": CORE, "graft/hosted.hpp": len(LAYERS)}
 
 # What a freestanding or nearly freestanding target has, and what costs little to compile.
 LIGHT = set("""algorithm array bit climits cmath compare concepts cstddef cstdint cstdlib cstring initializer_list
@@ -61,6 +61,15 @@ def reached(name, texts):
     return seen
 
 
+def missing(umbrella, texts):
+    """Headers that an umbrella promises and does not reach."""
+    promised = {"graft/firmware.hpp": lambda there: layer(there) <= CORE and not is_hosted(there, texts[there]),
+                "graft/graft.hpp": lambda there: layer(there) <= CORE,
+                "graft/hosted.hpp": lambda there: True}.get(umbrella, lambda there: False)
+    return [there for there in texts if there not in UMBRELLAS and layer(there) is not None and promised(there)
+            and there not in reached(umbrella, texts)]
+
+
 def check(name, texts):
     """What is wrong with one header, a line per mistake."""
     mine, hosted = layer(name), is_hosted(name, texts[name])
@@ -85,6 +94,7 @@ def check(name, texts):
                 wrong.append(where + "only simd/ may")
         elif mine <= CORE and there not in (HOSTED if hosted else LIGHT):
             wrong.append(where + f"not for layers 0 to {CORE}{'' if hosted else ' (unless hosted only)'}")
+    wrong += [f"{name}:1: misses {there}" for there in missing(name, texts)]
     if name == "graft/firmware.hpp":
         wrong += [f"{name}:1: reaches {there}, which is hosted only"
                   for there in sorted(reached(name, texts)) if is_hosted(there, texts[there])]

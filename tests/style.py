@@ -3,7 +3,8 @@
 """Checks what a machine can check of the house style, in every source file of the project.
 
 At most 450 lines of at most 120 columns, a licence line, no tabs, no trailing blanks, nothing left to do; in headers:
-`#pragma once`, the layer named on top, no macro outside base/config.hpp, and a test in the folder of the same name that reaches it.
+`#pragma once`, the layer named on top, no macro outside base/config.hpp, and a test in the folder of the same name
+that reaches it.
 """
 import functools
 import pathlib

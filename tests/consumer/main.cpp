@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program of another project: one include, one product of two matrices.
-#include <graft/tensor/matrix.hpp>
+#include <graft/graft.hpp>
 
 int main() {
-    float numbers[] = {1, 2, 3, 4};
-    graft::matrix<float> const m(numbers, 2, 2);
-    return rows(t(m)) == 2 && m(1, 0) == 3.0f ? 0 : 1;
+    float a[] = {1, 2, 3, 4}, b[] = {1, 0, 2, 1}, c[4];
+    graft::matrix<float> const A(a, 2, 2), B(b, 2, 2), C(c, 2, 2);
+    C = A * t(B);
+    return c[0] == 1 && c[1] == 4 && c[2] == 3 && c[3] == 10 ? 0 : 1;
 }

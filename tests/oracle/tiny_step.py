@@ -10,7 +10,7 @@ Numbers: 64-bit state S, first S = seed. Each draw: S = S * 6364136223846793005 
 u = (S >> 11) * 2^-53 in [0, 1); value = float32((2u - 1) * scale), with 2u - 1 and the product computed in double.
 Matrices are drawn row by row (row = output); each tensor with the scale given, in this order, all from one stream:
   embedding [vocabulary, width] scale 0.5
-  each block: input norm [width] scale 0.25, then 1 is added to the float32 value (in double);
+  each block: input norm [width] scale 0.25, then 1 is added (in double) and the sum rounded to float32;
               q [heads*head, width], (qwen2: q bias [heads*head] scale 0.5), k [kv*head, width], (k bias), v [kv*head, width], (v bias),
               o [width, heads*head], second norm [width] as the first, gate [hidden, width], up [hidden, width], down [width, hidden];
               each matrix of scale 1.5/sqrt(its columns)
@@ -71,7 +71,7 @@ class Stream:
 def make_model(v):
     """Weights and adapters of one variant, in the order of the recipe."""
     s = Stream(v["seed"])
-    norm = lambda: s.draw(WIDTH, 0.25) + 1
+    norm = lambda: (s.draw(WIDTH, 0.25) + 1).astype(np.float32).astype(np.float64)
     model = {"E": s.draw((VOCABULARY, WIDTH), 0.5), "blocks": []}
     for _ in range(BLOCKS):
         b = {"norm1": norm()}

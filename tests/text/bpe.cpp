@@ -6,15 +6,20 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace graft;
 
 namespace {
 
-struct random {
+struct dice {
     std::uint32_t state = 7;
     std::size_t operator()(std::size_t below) { return state = state * 1664525 + 1013904223, (state >> 8) % below; }
 };
@@ -26,7 +31,7 @@ struct toy {
     std::map<std::pair<int, int>, merge_table::merge> list;
     std::array<int, 256> bytes;
 
-    toy(random& draw, std::size_t letters, std::size_t count) {
+    toy(dice& draw, std::size_t letters, std::size_t count) {
         bytes.fill(-1);
         for (std::size_t i = 0; i < letters; ++i) {
             bytes['a' + i] = static_cast<int>(i);
@@ -55,7 +60,9 @@ struct toy {
             std::optional<std::size_t> best;
             merge_table::merge how;
             for (std::size_t i = 0; i + 1 < ids.size(); ++i)
-                if (auto const m = list.find({ids[i], ids[i + 1]}); m != list.end() && (!best || m->second.rank < how.rank)) best = i, how = m->second;
+                if (auto const m = list.find({ids[i], ids[i + 1]});
+                    m != list.end() && (!best || m->second.rank < how.rank))
+                    best = i, how = m->second;
             if (!best) return ids;
             ids[*best] = how.id;
             ids.erase(ids.begin() + static_cast<index_t>(*best) + 1);
@@ -66,14 +73,15 @@ struct toy {
 }  // namespace
 
 TEST_CASE("bpe: merging by a heap gives what merging by search gives") {
-    random draw;
+    dice draw;
     byte_pair_encoder encoder;
     int merged = 0;
     for (int trial = 0; trial < 300; ++trial) {
         toy const t(draw, 1 + draw(4), 40);
         for (int w = 0; w < 10; ++w) {
             std::string word;
-            for (std::size_t n = draw(60); n > 0; --n) word += static_cast<char>('a' + draw(5));  // some letters are not in it
+            for (std::size_t n = draw(60); n > 0; --n)
+                word += static_cast<char>('a' + draw(5));  // some letters are not in it
             std::vector<int> ids;
             encoder.encode(word, t.bytes, t.merges, ids);
             auto const want = t.slow(word);
@@ -97,14 +105,15 @@ TEST_CASE("bpe: the table finds what was put in, once") {
 }
 
 TEST_CASE("score merge: joining by a heap gives what joining by search gives") {
-    random draw;
+    dice draw;
     score_merger merger;
     for (int trial = 0; trial < 300; ++trial) {
         std::map<std::string, score_merger::piece, std::less<>> pieces;
         std::size_t longest = 0;
         for (int i = 0; i < 40; ++i) {
             std::string s;
-            for (std::size_t n = 1 + draw(4); n > 0; --n) s += draw(4) ? std::string(1, static_cast<char>('a' + draw(3))) : "é";
+            for (std::size_t n = 1 + draw(4); n > 0; --n)
+                s += draw(4) ? std::string(1, static_cast<char>('a' + draw(3))) : "é";
             longest = std::max(longest, s.size());
             pieces[s] = {i, static_cast<float>(draw(20))};  // many scores are equal: the leftmost goes first
         }
@@ -123,7 +132,8 @@ TEST_CASE("score merge: joining by a heap gives what joining by search gives") {
                 std::optional<std::size_t> best;
                 float score = 0;
                 for (std::size_t i = 0; i + 1 < parts.size(); ++i)
-                    if (auto const p = find(parts[i] + parts[i + 1]); p.id >= 0 && (!best || p.score > score)) best = i, score = p.score;
+                    if (auto const p = find(parts[i] + parts[i + 1]); p.id >= 0 && (!best || p.score > score))
+                        best = i, score = p.score;
                 if (!best) break;
                 parts[*best] += parts[*best + 1];
                 parts.erase(parts.begin() + static_cast<index_t>(*best) + 1);

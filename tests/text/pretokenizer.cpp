@@ -73,5 +73,6 @@ TEST_CASE("pretokenizer: words together are the text, whatever bytes it has") {
 TEST_CASE("pretokenizer: an unknown one is refused by name") {
     auto const r = find_pretokenizer("deepseek-llm", "m.gguf");
     REQUIRE(!r.ok());
-    CHECK(describe(r.error()).find("expected gpt-2, smollm, qwen2 or llama-bpe, got 'deepseek-llm'") != std::string::npos);
+    CHECK(describe(r.error()).find("expected gpt-2, smollm, qwen2 or llama-bpe, got 'deepseek-llm'") !=
+          std::string::npos);
 }

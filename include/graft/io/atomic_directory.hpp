@@ -4,6 +4,8 @@
 
 #include <graft/io/atomic_file.hpp>
 
+#include <algorithm>
+
 #include <dirent.h>
 
 namespace graft {

@@ -36,11 +36,11 @@ void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T>
             pack<T> m = before, sum = T(0);
             for (index_t c = 0; c < keys; ++c) m = max(m, pack<T>::load(s + c * n.rows + i));
             for (index_t c = 0; c < keys; ++c) {
-                auto const p = exp(pack<T>::load(s + c * n.rows + i) - m);
+                auto const p = softmax_exp(pack<T>::load(s + c * n.rows + i) - m);
                 p.store(s + c * n.rows + i);
                 sum += p;
             }
-            auto const f = exp(before - m);
+            auto const f = softmax_exp(before - m);
             m.store(largest + i), f.store(shrink + i);
             fma(pack<T>::load(total + i), f, sum).store(total + i);
         }
@@ -77,7 +77,7 @@ void attend_row(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> 
                 s[g * n.keys + c] = scale * row_dot(q.data + g * shape.head, k.row(key + c), shape.head);
         for (index_t g = 0; g < group; ++g) {
             T* const row = s + g * n.keys;
-            T const before = largest[g], m = row_max(row, keys, before), shrink = exp(before - m);
+            T const before = largest[g], m = row_max(row, keys, before), shrink = softmax_exp(before - m);
             total[g] = total[g] * shrink + row_exp(row, keys, m);
             for (index_t j = 0; j < shape.head; ++j) acc[g * n.head + j] *= shrink;
             largest[g] = m;
@@ -135,7 +135,7 @@ template <class T>
 void weigh_row(T* p, T* ds, T lse, T delta, index_t first, index_t end, index_t keys) {
     first = std::clamp(first, index_t{0}, keys), end = std::clamp(end, first, keys);
     along<T>(end, [=](index_t j, auto access) {
-        auto const weight = exp(access.load(p + j) - pack<T>(lse));
+        auto const weight = softmax_exp(access.load(p + j) - pack<T>(lse));
         access.store(p + j, weight);
         access.store(ds + j, weight * (access.load(ds + j) - pack<T>(delta)));
     });
@@ -169,9 +169,9 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
                 index_t const count = std::min(small_rows, rows.count - i);
                 index_t const seen = round_up(std::clamp(i + count - behind, index_t{0}, keys), native_width<T>);
                 small_product(p + i * n.keys, n.keys, small_factor<T>{qh.row(i), qh.stride, 1}, kt, n.keys, count, seen,
-                             d, false);
+                              d, false);
                 small_product(ds + i * n.keys, n.keys, small_factor<T>{dyh.row(i), dyh.stride, 1}, vt, n.keys, count,
-                             seen, d, false);
+                              seen, d, false);
                 for (index_t r = i; r < i + count; ++r)
                     weigh_row(p + r * n.keys, ds + r * n.keys, lse(rows.start + r, h), delta(rows.start + r, h),
                               shape.first_key ? shape.first_key[rows.start + r] - key : 0,
@@ -183,9 +183,9 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
                 index_t const skip = std::clamp(behind + c, index_t{0}, rows.count), depth = rows.count - skip;
                 index_t const count = std::min(small_rows, keys - c);
                 small_product(dv_sum + c * n.head, n.head, small_factor<T>{p + skip * n.keys + c, 1, n.keys},
-                             grads + skip * n.head, n.head, count, n.head, depth, true);
+                              grads + skip * n.head, n.head, count, n.head, depth, true);
                 small_product(dk_sum + c * n.head, n.head, small_factor<T>{ds + skip * n.keys + c, 1, n.keys},
-                             queries + skip * n.head, n.head, count, n.head, depth, true);
+                              queries + skip * n.head, n.head, count, n.head, depth, true);
             }
         }
     }
@@ -218,7 +218,7 @@ void pull_row_tile(matrix<T> dq, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<
         for (index_t c = 0; c < keys; ++c)
             for (index_t i = std::clamp(behind + c, index_t{0}, n.rows) / width * width; i < n.rows; i += width) {
                 T* const at = ds + c * n.rows + i;
-                auto const weight = exp(pack<T>::load(p + c * n.rows + i) - pack<T>::load(norm + i));
+                auto const weight = softmax_exp(pack<T>::load(p + c * n.rows + i) - pack<T>::load(norm + i));
                 (weight * (pack<T>::load(at) - pack<T>::load(offset + i))).store(at);
             }
         hide_unseen(ds, n.rows, shape, rows, key, keys, T(0));

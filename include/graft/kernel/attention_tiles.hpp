@@ -4,8 +4,10 @@
 
 #include <graft/kernel/rows.hpp>
 #include <graft/kernel/small_product.hpp>
+#include <graft/simd/transpose.hpp>
 
 #include <algorithm>
+#include <bit>
 
 namespace graft {
 
@@ -59,10 +61,25 @@ struct scratch_parts {
 /// to (columns × padded) = scale · fromᵀ, zero beyond from's rows.
 template <class T>
 void transpose_tile(T* to, index_t padded, matrix<T> from, T scale) {
-    for (index_t j = 0; j < from.columns; ++j) {
-        for (index_t i = 0; i < from.rows; ++i) to[j * padded + i] = scale * from(i, j);
-        std::fill(to + j * padded + from.rows, to + (j + 1) * padded, T(0));
-    }
+    constexpr index_t width = native_width<T>;
+    for (index_t i = 0; i < padded; i += width)
+        for (index_t j = 0; j < from.columns; j += width) {
+            index_t const rows = std::clamp(from.rows - i, index_t{0}, width),
+                          columns = std::min(width, from.columns - j);
+            vector_t<T, width> square[width];
+#pragma GCC unroll 16
+            for (index_t l = 0; l < width; ++l) {
+                pack<T> run = T(0);
+                if (l < rows)
+                    run = columns == width ? pack<T>::load(from.row(i + l) + j)
+                                           : pack<T>::load_some(from.row(i + l) + j, columns);
+                square[l] = std::bit_cast<vector_t<T, width>>(run * pack<T>(scale));
+            }
+            transpose<T>(square);
+#pragma GCC unroll 16
+            for (index_t l = 0; l < width; ++l)
+                if (l < columns) std::bit_cast<pack<T>>(square[l]).store(to + (j + l) * padded + i);
+        }
 }
 
 /// to (rows × padded) = from, zero beyond from's columns.
@@ -114,7 +131,7 @@ void key_row_products(T* s, index_t padded, matrix<T> a, T const* right, index_t
     for (index_t c = 0; c < a.rows; c += small_rows) {
         index_t const skip = std::clamp(behind + c, index_t{0}, padded) / native_width<T> * native_width<T>;
         small_product(s + c * padded + skip, padded, small_factor<T>{a.row(c), a.stride, 1}, right + skip, padded,
-                     std::min(small_rows, a.rows - c), padded - skip, a.columns, false);
+                      std::min(small_rows, a.rows - c), padded - skip, a.columns, false);
     }
 }
 

@@ -51,7 +51,7 @@ struct running_softmax {
     T take(T* logits, index_t count) {
         T const before = largest;
         largest = row_max(logits, count, before);
-        T const shrink = exp(before - largest);
+        T const shrink = softmax_exp(before - largest);
         total *= shrink, lost *= shrink;
         T const term = row_exp(logits, count, largest) - lost, sum = total + term;
         lost = (sum - total) - term;

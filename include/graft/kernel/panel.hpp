@@ -15,10 +15,10 @@ inline constexpr index_t longest_depth = 256;
 
 namespace detail {
 
-/// Width of panel `first` … of a group with `count` columns: a panel of few columns has one register only.
+/// Width of a panel with `left` columns to come: whole registers, as many as they need.
 template <class T>
 GRAFT_INLINE index_t panel_width(index_t left) {
-    return left <= native_width<T> ? native_width<T> : product_tiling<T>::panel;
+    return std::min(round_up(left, native_width<T>), product_tiling<T>::panel);
 }
 
 /// One row of numbers, `count` of them, to step k of the panels of a group. Columns beyond the last are 0.

@@ -62,8 +62,7 @@ void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t 
             index_t const left = std::min(count - n, S::panel);
             panel_job<T> const job{depth, p.row_step, p.depth_step, panels + n * depth, p.c.stride, left, p.scale, p.accumulate || k0 > 0};
             T* const c = p.c.data + i0 * p.c.stride + n0 + n;
-            if (panel_width<T>(left) == S::width) sweep<T, S::rows, 1>(job, rows, a, c);
-            else sweep<T, S::rows, S::registers>(job, rows, a, c);
+            sweep(job, rows, a, c);
         }
     }
 }

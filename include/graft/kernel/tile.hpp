@@ -12,19 +12,19 @@ namespace graft {
 template <class T>
 struct product_tiling {
     static constexpr index_t width = native_width<T>;
-    /// Columns of a panel, as registers and as numbers. A panel's sums, `rows × registers`, fill the register file.
-    static constexpr index_t registers = width == 1 ? 4 : 2, panel = registers * width;
+    /// Rows of a tile by registers of a panel, whose sums fill the register file; the panel's columns as numbers.
 #if defined(__AVX512F__) || defined(__aarch64__)
-    static constexpr index_t rows = 12;
+    static constexpr index_t rows = 8, registers = 3;
 #else
-    static constexpr index_t rows = width == 1 ? 4 : 6;
+    static constexpr index_t rows = width == 1 ? 4 : 6, registers = width == 1 ? 4 : 2;
 #endif
-    /// Columns packed at a time: a multiple of 32 (a stored block) and of `panel`, a small part of the second-level
+    static constexpr index_t panel = registers * width;
+    /// Columns packed at a time: a multiple of 32 (a stored block) and of `panel`: a small part of the second-level
     /// cache.
     static constexpr index_t group = width == 1 ? 32 : 96;
 };
 
-/// What all tiles of one panel share: `depth` steps of B (packed, `registers × width` numbers a step), `columns` of C.
+/// What all tiles of one panel share: `depth` steps of B (packed, the panel's numbers of a step together), `columns` of C.
 /// Number (i, k) of A is a[i * row_step + k * depth_step], so that a transposed A is only other steps.
 template <class T>
 struct panel_job {
@@ -85,11 +85,20 @@ GRAFT_INLINE void tile(panel_job<T> const& job, T const* a, T* c) {
 
 /// `rows` rows in tiles of R, the rest in ever smaller ones.
 template <class T, index_t R, index_t V>
-void sweep(panel_job<T> const& job, index_t rows, T const* a, T* c) {
+void sweep_rows(panel_job<T> const& job, index_t rows, T const* a, T* c) {
     for (; rows >= R; rows -= R, a += R * job.row_step, c += R * job.c_step) tile<T, R, V>(job, a, c);
     if constexpr (R > 1) {
-        if (rows > 0) sweep<T, (R > 8 ? 8 : R > 4 ? 4 : R > 2 ? 2 : 1), V>(job, rows, a, c);
+        if (rows > 0) sweep_rows<T, (R > 4 ? 4 : R > 2 ? 2 : 1), V>(job, rows, a, c);
     }
+}
+
+/// The same for a panel of few columns, which has fewer registers.
+template <class T, index_t V = product_tiling<T>::registers>
+void sweep(panel_job<T> const& job, index_t rows, T const* a, T* c) {
+    if constexpr (V > 1) {
+        if (job.columns <= (V - 1) * native_width<T>) return sweep<T, V - 1>(job, rows, a, c);
+    }
+    sweep_rows<T, product_tiling<T>::rows, V>(job, rows, a, c);
 }
 
 }  // namespace detail

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole library, with files, text and threads: layers 0 to 16. Needs xsimd, nlohmann/json and a POSIX system.
+#pragma once
+
+#include <graft/fwd.hpp>
+#include <graft/graft.hpp>
+
+#include <graft/parallel/thread_pool.hpp>
+#include <graft/text/dataset.hpp>
+#include <graft/io/bind.hpp>
+#include <graft/io/checkpoint.hpp>
+#include <graft/io/output_folder.hpp>
+#include <graft/io/requantize.hpp>
+#include <graft/io/trained.hpp>
