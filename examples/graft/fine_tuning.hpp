@@ -9,6 +9,7 @@
 #include "process_memory.hpp"
 #include "progress.hpp"
 #include "signals.hpp"
+#include "spelling.hpp"
 
 #include <graft/train/trainer.hpp>
 
@@ -45,7 +46,7 @@ public:
         if (!state.loss_before && !asked_to_stop) state.loss_before = validate();
         if (state.loss_before && state.step == 0) {
             log.add({{"step", 0}, {"validation_loss", *state.loss_before}});
-            bar.note("held-out loss before training: " + detail::format("%.4f", *state.loss_before));
+            bar.note("held-out loss before training: " + formatted("%.4f", *state.loss_before));
         }
         auto const stop = [&] { return asked_to_stop != 0 || (o.stop_after > 0 && state.step - first >= o.stop_after); };
         while (state.step < steps && !stop()) {
@@ -57,7 +58,7 @@ public:
                 end.loss_after = validate();
                 if (end.loss_after) {
                     log.add({{"step", state.step}, {"validation_loss", *end.loss_after}});
-                    if (!last) bar.note(detail::format("step %td/%td: held-out loss %.4f", state.step, steps, *end.loss_after));
+                    if (!last) bar.note(formatted("step %td/%td: held-out loss %.4f", state.step, steps, *end.loss_after));
                 }
             }
             state.seconds = before + now() - began;
@@ -115,7 +116,7 @@ private:
         } else {
             ++state.skipped, ++state.skipped_in_a_row;
             std::string const what = std::isfinite(loss) ? "gradient" : "loss";
-            bar.note(detail::format("warning: step %td: the %s is not finite; the step is skipped", state.step, what.c_str()));
+            bar.note(formatted("warning: step %td: the %s is not finite; the step is skipped", state.step, what.c_str()));
             if (state.skipped_in_a_row >= 3) return diverged("the " + what + " was not finite three times in a row", "step " + std::to_string(state.step));
         }
         note_memory();

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "metrics.hpp"
+#include "spelling.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -20,12 +20,6 @@ inline double grid_distance(double range, double lines) {
     for (double const m : {1.0, 2.0, 5.0})
         if (rough <= m * power) return m * power;
     return 10 * power;
-}
-
-inline std::string format(char const* pattern, auto... values) {
-    char room[512];
-    std::snprintf(room, sizeof room, pattern, values...);
-    return room;
 }
 
 inline std::string escape_xml(std::string const& text) {
@@ -42,7 +36,6 @@ inline std::string escape_xml(std::string const& text) {
 
 /// 720 × 420. Training loss as a thin line, with its running mean when there are many steps; validation with dots.
 inline std::string loss_plot(std::vector<loss_point> const& training, std::vector<loss_point> const& validation, std::string const& title) {
-    using detail::format;
     constexpr double left = 64, right = 696, top = 56, bottom = 364;
     char const *const train_colour = "#8ab6d6", *const mean_colour = "#1f6f9f", *const valid_colour = "#d1602d";
 
@@ -60,19 +53,19 @@ inline std::string loss_plot(std::vector<loss_point> const& training, std::vecto
     s += "<text x=\"64\" y=\"30\" font-size=\"15\" font-weight=\"bold\">" + detail::escape_xml(title) + "</text>\n";
     int const decimals = y_grid >= 1 ? 0 : static_cast<int>(std::ceil(-std::log10(y_grid)));
     for (double v = 0; v <= y_end * 1.0001; v += y_grid)
-        s += format("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#e4e4e4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n", left, y(v),
+        s += formatted("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#e4e4e4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n", left, y(v),
                     right, left - 8, y(v) + 4, decimals, v);
     for (double v = 0; v <= last_step * 1.0001; v += x_grid)
-        s += format("<path d=\"M%.1f %.1fv5\" stroke=\"#333\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>\n", x(v), bottom,
+        s += formatted("<path d=\"M%.1f %.1fv5\" stroke=\"#333\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>\n", x(v), bottom,
                     x(v), bottom + 20, v);
-    s += format("<path d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\" stroke=\"#333\"/>\n", left, top, bottom, right);
-    s += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">step</text>\n", (left + right) / 2, bottom + 42);
-    s += format("<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">loss per token</text>\n", (top + bottom) / 2);
+    s += formatted("<path d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\" stroke=\"#333\"/>\n", left, top, bottom, right);
+    s += formatted("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">step</text>\n", (left + right) / 2, bottom + 42);
+    s += formatted("<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">loss per token</text>\n", (top + bottom) / 2);
 
     auto const line = [&](std::vector<loss_point> const& points, char const* colour, double width) {
         if (points.size() < 2) return;
-        s += format("<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%.1f\" stroke-linejoin=\"round\" points=\"", colour, width);
-        for (auto const& p : points) s += format("%.1f,%.1f ", x(static_cast<double>(p.step)), y(p.loss));
+        s += formatted("<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%.1f\" stroke-linejoin=\"round\" points=\"", colour, width);
+        for (auto const& p : points) s += formatted("%.1f,%.1f ", x(static_cast<double>(p.step)), y(p.loss));
         s += "\"/>\n";
     };
     bool const smooth = training.size() >= 40;
@@ -86,11 +79,11 @@ inline std::string loss_plot(std::vector<loss_point> const& training, std::vecto
     }
     line(validation, valid_colour, 2);
     for (auto const& p : validation)
-        s += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", x(static_cast<double>(p.step)), y(p.loss), valid_colour);
+        s += formatted("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", x(static_cast<double>(p.step)), y(p.loss), valid_colour);
 
     double at = top + 14;
     auto const legend = [&](char const* colour, char const* name) {
-        s += format("<path d=\"M%.1f %.1fh24\" stroke=\"%s\" stroke-width=\"2\"/><text x=\"%.1f\" y=\"%.1f\">%s</text>\n", right - 150, at, colour,
+        s += formatted("<path d=\"M%.1f %.1fh24\" stroke=\"%s\" stroke-width=\"2\"/><text x=\"%.1f\" y=\"%.1f\">%s</text>\n", right - 150, at, colour,
                     right - 118, at + 4, name);
         at += 18;
     };

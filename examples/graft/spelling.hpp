@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What to say about words: lists of them, and which one a misspelt one was meant to be.
+// Words for people: lists of them, numbers in a pattern, and which word a misspelt one was meant to be.
 #pragma once
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace tool {
+
+/// printf into a string of at most 511 bytes.
+std::string formatted(char const* pattern, auto... values) {
+    char room[512];
+    std::snprintf(room, sizeof room, pattern, values...);
+    return room;
+}
 
 /// "a, b or c"
 inline std::string listed(std::vector<std::string> const& words, char const* last = "or") {

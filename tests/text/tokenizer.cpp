@@ -189,7 +189,9 @@ TEST_CASE("tokenizer: copies and moved ones work alone") {
 TEST_CASE("tokenizer: a bad vocabulary is refused, each fault by name") {
     CHECK(refusal(small_vocabulary()).empty());
     CHECK(refusal(scored()).empty());
-    auto const with = [](auto change, tokenizer_data d = small_vocabulary()) { return change(d), refusal(std::move(d)); };
+    auto const with = [](auto change, tokenizer_data d = small_vocabulary()) {
+        return change(d), refusal(std::move(d));
+    };
     CHECK(has(with([](auto& d) { d.model = "bert"; }), "unknown kind of tokenizer"));
     CHECK(has(with([](auto& d) { d.pre = "falcon"; }), "unknown pre-tokenizer"));
     CHECK(has(with([](auto& d) { d.tokens.clear(), d.types.clear(); }), "the vocabulary is empty"));
@@ -208,7 +210,8 @@ TEST_CASE("tokenizer: a bad vocabulary is refused, each fault by name") {
     CHECK(has(with([](auto& d) { d.types[256] = 3; }), "a control token out of plain text (merge 0)"));
     CHECK(has(with([](auto& d) { d.scores.clear(); }, scored()), "needs a score for each token"));
     CHECK(has(with([](auto& d) { d.scores[9] = std::numeric_limits<float>::quiet_NaN(); }, scored()), "not finite"));
-    CHECK(has(with([](auto& d) { d.tokens[10] = "gone", d.unknown = -1; }, scored()), "nor an unknown token: expected <0x07>"));
+    CHECK(has(with([](auto& d) { d.tokens[10] = "gone", d.unknown = -1; }, scored()),
+              "nor an unknown token: expected <0x07>"));
     CHECK(with([](auto& d) { d.tokens[7] = d.tokens[3], d.types[7] = 5; }).empty());  // unused: no spelling of its own
 }
 

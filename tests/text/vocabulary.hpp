@@ -13,8 +13,8 @@
 namespace graft_test {
 
 /// All 256 bytes, what these merges make, then control tokens and one user-defined token.
-inline graft::tokenizer_data small_vocabulary(std::vector<std::string> const& control = {"<|endoftext|>", "<|im_start|>",
-                                                                                        "<|im_end|>"}) {
+inline graft::tokenizer_data small_vocabulary(std::vector<std::string> const& control = {
+                                                  "<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
     graft::tokenizer_data d;
     d.model = "gpt2";
     d.pre = "gpt-2";

@@ -32,14 +32,16 @@ void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T>
         key_row_products(s, n.rows, k.slice(key, keys), qt, behind);
         hide_unseen(s, n.rows, shape, rows, key, keys, static_cast<T>(unseen_score));
         for (index_t i = 0; i < n.rows; i += width) {
+            index_t const seen = std::clamp(i + width - behind, index_t{0}, keys);  // by any row of this pack
             auto const before = pack<T>::load(largest + i);
             pack<T> m = before, sum = T(0);
-            for (index_t c = 0; c < keys; ++c) m = max(m, pack<T>::load(s + c * n.rows + i));
-            for (index_t c = 0; c < keys; ++c) {
+            for (index_t c = 0; c < seen; ++c) m = max(m, pack<T>::load(s + c * n.rows + i));
+            for (index_t c = 0; c < seen; ++c) {
                 auto const p = softmax_exp(pack<T>::load(s + c * n.rows + i) - m);
                 p.store(s + c * n.rows + i);
                 sum += p;
             }
+            for (index_t c = seen; c < keys; ++c) pack<T>(T(0)).store(s + c * n.rows + i);
             auto const f = softmax_exp(before - m);
             m.store(largest + i), f.store(shrink + i);
             fma(pack<T>::load(total + i), f, sum).store(total + i);

@@ -4,6 +4,7 @@
 
 #include <graft/text/utf8.hpp>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,19 +74,23 @@ inline std::string canonical_template(std::string_view text) {
     return out;
 }
 
-/// The text between `<|im_start|>system\n` and `<|im_end|>` where the template has both in one string. Two different
-/// texts, or one with code in it: nothing is recognised.
+/// The system turn that a ChatML template writes itself: '<|im_start|>system\nTEXT<|im_end|>\n' in one string, or "".
+/// Every system turn in it must be such a text (one and the same), the chat's own, or in the branch for tools; else
+/// nothing is recognised.
 inline std::optional<std::string> literal_system(std::string_view canonical) {
-    constexpr std::string_view begin = "'<|im_start|>system\\n", end = "<|im_end|>\\n'";
+    constexpr std::string_view mark = "<|im_start|>system", begin = "'<|im_start|>system\\n", end = "<|im_end|>\\n'";
+    bool const tools = canonical.find("{%iftools%}") != std::string_view::npos;
     std::string found;
-    for (auto at = canonical.find(begin); at != std::string_view::npos; at = canonical.find(begin, at + 1)) {
-        auto const from = at + begin.size();
-        auto const quote = canonical.find('\'', from);
-        if (quote == from || quote == std::string_view::npos) continue;
-        auto const to = canonical.find(end, from);
-        if (to == std::string_view::npos || to + end.size() != quote + 1) continue;
-        auto const text = canonical.substr(from, to - from);
-        if (text.find('\\') != std::string_view::npos || (!found.empty() && found != text)) return std::nullopt;
+    for (auto at = canonical.find(mark); at != std::string_view::npos; at = canonical.find(mark, at + 1)) {
+        if (at == 0 || !canonical.substr(at - 1).starts_with(begin)) return std::nullopt;
+        auto const rest = canonical.substr(at - 1 + begin.size());
+        if (rest.starts_with("'+messages[0]['content']+'<|im_end|>") || (tools && rest.starts_with("'}}"))) continue;
+        auto const quote = rest.find('\''), to = rest.find(end);
+        if (quote == std::string_view::npos || to == std::string_view::npos || to + end.size() != quote + 1)
+            return std::nullopt;
+        auto const text = rest.substr(0, to);
+        if (text.empty() || text.find('\\') != std::string_view::npos || (!found.empty() && found != text))
+            return std::nullopt;
         found = text;
     }
     return found;
