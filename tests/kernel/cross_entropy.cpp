@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/kernel/cross_entropy.hpp>
 #include <graft/parallel/thread_pool.hpp>
-#include <graft/quant/formats.hpp>
+#include <graft/quant/blocks.hpp>
 #include <tests/support/grid.hpp>
 
 using namespace graft_test;

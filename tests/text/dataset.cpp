@@ -49,8 +49,8 @@ std::string refusal(result<dataset> const& r) { return r ? "" : describe(r.error
 
 bool has(std::string const& text, char const* part) { return text.find(part) != std::string::npos; }
 
-char const* const two_turns =
-    R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}]})";
+char const* const two_turns = R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
+                              R"({"role":"user","content":"c"},{"role":"assistant","content":"d"}]})";
 
 }  // namespace
 
@@ -102,7 +102,8 @@ TEST_CASE("dataset: train on all assistant turns, the last, or everything") {
     CHECK(*find_train_on("last") == train_on::last);
     CHECK(find_train_on("some").error().why == cause::usage);
     auto const prompt = chat_rows(
-        R"({"prompt":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"completion":[{"role":"assistant","content":"d"}]})");
+        R"({"prompt":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],)"
+        R"("completion":[{"role":"assistant","content":"d"}]})");
     CHECK(learnt(prompt->examples[0]) == "d<|im_end|>");  // the assistant's turn in the prompt is given
     CHECK(whole(prompt->examples[0]) == whole(chat_rows(two_turns)->examples[0]));
 }

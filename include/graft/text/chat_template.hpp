@@ -53,15 +53,11 @@ inline std::string canonical_template(std::string_view text) {
             out += {c, next};
             ++i;
             if (i + 1 < text.size() && (text[i + 1] == '-' || text[i + 1] == '+')) ++i;
-        } else if (code && (c == '}' || c == '%' || c == '-') &&
-                   (next == '}' ||
-                    (c == '-' && i + 2 < text.size() && (next == '%' || next == '}') && text[i + 2] == '}'))) {
-            if (c == '-') ++i;
+        } else if (auto const end = text.substr(i + (c == '-' ? 1 : 0), 2); code && (end == "}}" || end == "%}")) {
             code = false;
-            out += {text[i], '}'};
-            ++i;
-        } else if (!(code && (c == ' ' || c == '\t' || c == '\r' || c == '\n')) &&
-                   !(!code && (c == '\n' || c == '\r' || c == ' '))) {
+            out += end;
+            i += c == '-' ? 2 : 1;
+        } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
             out += c;
         }
     }
@@ -145,6 +141,7 @@ inline std::optional<chat_style> llama3_style(std::string_view t) {
 /// The style of a template text, if it is one of those known: ChatML (SmolLM2, Qwen2 and Qwen2.5 with their default
 /// system turns, and plain) and Llama-3 (3.0, and 3.1 to 3.3 with the date), without tools.
 inline std::optional<chat_style> recognise_template(std::string_view text) {
+    if (text.size() > 65536) return std::nullopt;  // ten times the longest of these
     std::string const canonical = detail::canonical_template(text);
     if (auto style = detail::chatml_style(canonical)) return style;
     return detail::llama3_style(canonical);
