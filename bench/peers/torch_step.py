@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training step that graft is timed against: LoRA on all seven maps of a llama-shaped model in PyTorch, batch 1, f32, random weights.
+"""The training step that graft is timed against: LoRA on all seven maps of a llama-shaped model in PyTorch, random weights.
 
 usage: /usr/bin/python3 torch_step.py SHAPE SEQ RANK MODE THREADS [STEPS]
 SHAPE    smollm2-135m, qwen2.5-0.5b, or WIDTH,HIDDEN,LAYERS,HEADS,KV_HEADS,HEAD,VOCABULARY[,bias]
 MODE     full        keeps every activation for the backward
          checkpoint  keeps each block's input and runs the block again (torch.utils.checkpoint)
          forward     loss only, no gradient
-Prints one JSON object: seconds are minima over the steps after the first (which pays for first touches), "steps" lists all of them; memory
-in MiB, peak of the whole process including the interpreter ("import_mib") and the weights. A step is forward, backward, AdamW and clearing
-the gradients. Same work as graft's step: embedding, blocks, norm, tied head, cross-entropy over SEQ next tokens.
-The Debian package python3-torch with libopenblas0-openmp is the version the project's claims name; with libopenblas0-pthread its two
-thread pools fight and two threads are slower than one.
+Batch 1, f32. A step is forward, backward, AdamW and clearing the gradients: embedding, blocks, norm, tied head,
+cross-entropy over SEQ next tokens, as graft's. Prints one JSON object: seconds are minima over the steps after the
+first (which pays for first touches), "steps" lists all of them; "step_cpu_s" is processor time, which with one thread
+says something even on a busy machine. Memory in MiB; the peak is the whole process, interpreter ("import_mib") and
+weights included.
+The Debian package python3-torch with libopenblas0-openmp is the version the project's claims name: with
+libopenblas0-pthread two pools of threads fight, and two threads are slower than one. On a busy machine two threads of
+either wait for each other at every product: look at "steps", and measure again when they scatter.
 """
 import argparse
 import ctypes
@@ -148,7 +151,7 @@ def main():
     ids = torch.randint(0, options.shape[6], (options.seq + 1,))
     times, losses = [], []
     for _ in range(options.steps):
-        start = time.perf_counter()
+        busy, start = time.process_time(), time.perf_counter()
         if options.mode == "forward":
             with torch.no_grad():
                 loss = loss_of(ids)
@@ -161,11 +164,12 @@ def main():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         end = time.perf_counter()
-        times.append((forward - start, backward - forward, end - backward, end - start))
+        times.append((forward - start, backward - forward, end - backward, end - start, time.process_time() - busy))
         losses.append(loss.item())
     warm = times[1:] or times
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    best = {name: round(min(t[i] for t in warm), 4) for i, name in enumerate(["forward_s", "backward_s", "optimizer_s", "step_s"])}
+    names = ["forward_s", "backward_s", "optimizer_s", "step_s", "step_cpu_s"]
+    best = {name: round(min(t[i] for t in warm), 4) for i, name in enumerate(names)}
     print(json.dumps({
         "peer": "torch", "version": torch.__version__, "blas_core": blas_core(), "shape": list(options.shape), "seq": options.seq,
         "rank": options.rank, "mode": options.mode, "threads": options.threads, **best,

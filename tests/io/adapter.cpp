@@ -136,6 +136,7 @@ TEST_CASE("adapter: a GGUF adapter has the same effect; without rsLoRA it is the
             auto const back = opened(path, c);
             check_close(back, a, 1e-6);
             CHECK(back.pairs == a.pairs);
+            CHECK(back.base_name == "somebody/tiny");
             CHECK(back.alpha == doctest::Approx(rslora ? 16 * std::sqrt(4.0) : 16));
 
             auto const file = mapped_file::open(path.string());

@@ -34,7 +34,9 @@ inline result<void> write_adapter_gguf(std::string const& path, adapter const& a
     w.set("general.name", a.base_name.empty() ? std::string("LoRA") : base_name(a.base_name) + " LoRA");
     if (!a.base_name.empty()) {
         w.set("general.base_model.count", std::uint32_t{1});
+        std::string const organisation = a.base_name.starts_with('/') ? "." : folder_of(a.base_name);
         w.set("general.base_model.0.name", base_name(a.base_name));
+        if (organisation != ".") w.set("general.base_model.0.organization", organisation);
     }
     w.set("general.file_type", std::uint32_t{0});
     w.set("adapter.type", "lora");
@@ -61,8 +63,9 @@ namespace detail {
 
 inline result<adapter> read_gguf_header(gguf const& g, model_config const& c) {
     auto const type = g.text("general.type", "model"), kind = g.text("adapter.type", ""),
-               arch = g.text("general.architecture"), base = g.text("general.base_model.0.name", "");
-    for (auto const* r : {&type, &kind, &arch, &base})
+               arch = g.text("general.architecture"), base = g.text("general.base_model.0.name", ""),
+               organisation = g.text("general.base_model.0.organization", "");
+    for (auto const* r : {&type, &kind, &arch, &base, &organisation})
         if (!*r) return r->error();
     auto const mismatch = [&](std::string what, char const* key, std::string expected, std::string got,
                               std::string hint) {
@@ -97,7 +100,7 @@ inline result<adapter> read_gguf_header(gguf const& g, model_config const& c) {
                            {},
                            {}};
     adapter a;
-    a.arch = c.arch, a.alpha = *alpha, a.base_name = *base;
+    a.arch = c.arch, a.alpha = *alpha, a.base_name = organisation->empty() ? *base : *organisation + "/" + *base;
     return a;
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <graft/kernel/tile.hpp>
-#include <graft/quant/weight.hpp>
+#include <graft/quant/turned.hpp>
 #include <graft/simd/transpose.hpp>
 
 #include <algorithm>
@@ -102,10 +102,19 @@ struct weight_source {
         }
         for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
             index_t const width = detail::panel_width<T>(count - n);
-            for (index_t v = 0; v < width; v += W) {
+            for (index_t v = 0; v < width;) {
                 index_t const rows = std::clamp(count - n - v, index_t(0), W);
+                if constexpr (std::is_same_v<T, float> && W > 1 && panel % 16 == 0) {
+                    turned_decoder const sixteen = turned(*w.how);
+                    if (sixteen && count - n - v >= 16) {
+                        sixteen(w.row(n0 + n + v), w.row_bytes, k0, depth, panels + v, width);
+                        v += 16;
+                        continue;
+                    }
+                }
                 for (index_t j = 0; j < rows; ++j) decode(w.row(n0 + n + v + j), k0, depth, run + j * depth);
                 detail::turn_rows(as_numbers(run, rows * depth), depth, rows, depth, panels + v, width);
+                v += W;
             }
         }
     }

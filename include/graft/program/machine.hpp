@@ -123,11 +123,11 @@ private:
     template <class C> static constexpr thunks make(stream<C>) { return {}; }
     template <class... F>
     static constexpr auto bind_all(chain<residual_<F>...>) {
-        std::array<thunks, steps> table{};
+        std::array<thunks, steps> all{};
         std::size_t at = 0;
-        auto const put = [&]<class... E>(list<E...>) { ((table[at++] = make(E{})), ...); };
+        auto const put = [&]<class... E>(list<E...>) { ((all[at++] = make(E{})), ...); };
         (put(stage_steps<F>{}), ...);
-        return table;
+        return all;
     }
     static constexpr auto table = bind_all(Block::equations);
 

@@ -4,7 +4,10 @@
 
 #include <graft/simd/pack.hpp>
 
+#include <array>
+#include <cstddef>
 #include <limits>
+#include <utility>
 
 // One implementation for every width: each operation is a single rounding or an explicit fma, so a number's result depends
 // neither on the width of its pack nor on its lane (targets without fma round more often). Errors: float at most 2 units
@@ -67,22 +70,37 @@ constexpr T inverse_factorial(int k) {
     return static_cast<T>(1 / f);
 }
 
-/// Σ over k ≥ First of x^(k - First) / k!, up to the term `Last`: what exp's, sin's and cos's series share.
-template <class T, int First, int Last, int Step, bool Alternate, class P>
-GRAFT_INLINE P series(P x) {
-    constexpr int terms = (Last - First) / Step;
-    constexpr auto coefficient = [](int i) {
-        return inverse_factorial<T>(First + i * Step) * (Alternate && i % 2 ? T(-1) : T(1));
-    };
-    P y = coefficient(terms);
-    for (int i = terms - 1; i >= 0; --i) y = fma(y, x, P(coefficient(i)));
+/// c[0] + c[1] x + … + c[N - 1] x^(N - 1), unrolled.
+template <class P, class T, std::size_t N, std::size_t... I>
+GRAFT_INLINE P polynomial(std::array<T, N> const& c, P x, std::index_sequence<I...>) {
+    P y = c[N - 1];
+    ((y = fma(y, x, P(c[N - 2 - I]))), ...);
     return y;
 }
+template <class P, class T, std::size_t N>
+GRAFT_INLINE P polynomial(std::array<T, N> const& c, P x) { return polynomial(c, x, std::make_index_sequence<N - 1>{}); }
+
+/// 1 / k! for k = First, First + Step … Last, with turning signs where `Alternate`: the series of exp, sin and cos.
+template <class T, int First, int Last, int Step, bool Alternate>
+inline constexpr auto factorials = [] {
+    std::array<T, static_cast<std::size_t>((Last - First) / Step + 1)> c{};
+    for (int i = 0; i <= (Last - First) / Step; ++i)
+        c[static_cast<std::size_t>(i)] = inverse_factorial<T>(First + i * Step) * (Alternate && i % 2 ? T(-1) : T(1));
+    return c;
+}();
+
+/// 2 / (2k + 1) for k = 1 … : the series of 2 atanh(s) / s - 2 in powers of s².
+template <class T>
+inline constexpr auto odd_inverses = [] {
+    std::array<T, static_cast<std::size_t>(number<T>::log_terms)> c{};
+    for (int k = 1; k <= number<T>::log_terms; ++k) c[static_cast<std::size_t>(k - 1)] = T(2) / T(2 * k + 1);
+    return c;
+}();
 
 /// e^r - 1 of a small r.
 template <class T, index_t W>
 GRAFT_INLINE pack<T, W> small_expm1(pack<T, W> r) {
-    return fma(r * r, series<T, 2, number<T>::exp_terms - 1, 1, false>(r), r);
+    return fma(r * r, polynomial(factorials<T, 2, number<T>::exp_terms - 1, 1, false>, r), r);
 }
 
 /// y 2^n where the result may be subnormal, zero or infinite.
@@ -125,8 +143,7 @@ GRAFT_INLINE pack<T, W> log(pack<T, W> x) {
               - select(small, P(T(N::bias + N::fraction + 2)), P(T(N::bias)));
     // log m = 2 atanh(s), s = f / (2 + f); written around f - f²/2, which loses no bit.
     P const s = f / (f + P(T(2))), z = s * s, half = P(T(0.5)) * f;
-    P y = T(2) / T(2 * N::log_terms + 1);
-    for (int k = N::log_terms - 1; k >= 1; --k) y = fma(y, z, P(T(2) / T(2 * k + 1)));
+    P const y = detail::polynomial(detail::odd_inverses<T>, z);
     P const correction = fma(s, fma(half, f, y * z), e * P(N::ln2_low));
     P const inside = fma(e, P(N::ln2_high), f - fma(half, f, -correction));
     P const infinite = L::infinity();
@@ -164,23 +181,25 @@ inline double tanh(double x) { return tanh(pack<double, 1>(x)).v[0]; }
 namespace detail {
 
 /// sin of x + quarter · π/2, for |x| ≤ 2^20. π/2 is taken off in three parts of 33 bits, so that each product is exact.
-inline double sine(double x, int quarter) {
+inline double turned_sine(double x, int quarter) {
     double const shift = number<double>::round;
     double const n = fma(x, 0.63661977236758138, shift) - shift;
-    double const r = fma(-n, 2.02226624871116645580e-21, fma(-n, 6.07710050630396597660e-11, fma(-n, 1.57079632673412561417, x)));
+    double const rest = fma(-n, 6.07710050630396597660e-11, fma(-n, 1.57079632673412561417, x));
+    double const r = fma(-n, 2.02226624871116645580e-21, rest);
     double const z = r * r;
     int const turn = (static_cast<int>(n) + quarter) & 3;
-    double const y = turn & 1 ? fma(z * z, series<double, 4, 18, 2, false>(-z), fma(-0.5, z, 1.0))
-                              : fma(r * z, -series<double, 3, 17, 2, true>(z), r);
+    double const cosine = fma(z * z, polynomial(factorials<double, 4, 18, 2, true>, z), fma(-0.5, z, 1.0));
+    double const sine = fma(r * z, -polynomial(factorials<double, 3, 17, 2, true>, z), r);
+    double const y = turn & 1 ? cosine : sine;
     return turn & 2 ? -y : y;
 }
 
 }  // namespace detail
 
 /// Sine and cosine of radians, |x| ≤ 2^20 (angles of rotary positions); the float forms compute in double.
-inline double sin(double x) { return detail::sine(x, 0); }
-inline double cos(double x) { return detail::sine(x, 1); }
-inline float sin(float x) { return static_cast<float>(detail::sine(x, 0)); }
-inline float cos(float x) { return static_cast<float>(detail::sine(x, 1)); }
+inline double sin(double x) { return detail::turned_sine(x, 0); }
+inline double cos(double x) { return detail::turned_sine(x, 1); }
+inline float sin(float x) { return static_cast<float>(detail::turned_sine(x, 0)); }
+inline float cos(float x) { return static_cast<float>(detail::turned_sine(x, 1)); }
 
 }  // namespace graft

@@ -66,10 +66,10 @@ public:
 
     /// The plan: computed, not measured; `high_water()` equals it to the byte.
     static constexpr training_memory memory_plan(model_config const& c, settings const& s) {
-        sizes const n = sizes_of(c, s.tokens, s.rank, s.targets);
-        auto const p = block_plan_of(n, s);
-        auto const numbers = [](index_t count) { return round_up(count * static_cast<index_t>(sizeof(T)), buffer_alignment); };
-        index_t const stream = numbers(s.tokens * c.width), trained = adapter_numbers<Block>(n) * c.layers;
+        sizes const size = sizes_of(c, s.tokens, s.rank, s.targets);
+        auto const p = block_plan_of(size, s);
+        auto const bytes = [](index_t k) { return round_up(k * static_cast<index_t>(sizeof(T)), buffer_alignment); };
+        index_t const stream = bytes(s.tokens * c.width), trained = adapter_numbers<Block>(size) * c.layers;
         training_memory m;
         m.panels = s.lanes * round_up(product_panel_bytes<T>, buffer_alignment);
         m.batch = batch_view<T>::bytes(s.tokens, c.head);
@@ -78,9 +78,9 @@ public:
         m.gradient = stream;
         m.block = p.scratch_bytes;
         m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
-        m.adapters = numbers(trained);
-        m.gradients = numbers(trained);
-        m.optimizer = numbers(trained * Rule::state_per_parameter);
+        m.adapters = bytes(trained);
+        m.gradients = bytes(trained);
+        m.optimizer = bytes(trained * Rule::state_per_parameter);
         return m;
     }
 
