@@ -35,6 +35,21 @@ while [ "$count" -gt 0 ]; do  # turns the list once: what is not ours is appende
     esac
 done
 
+# has NAME OPTION...: is NAME among the options?
+has() {
+    name=$1; shift
+    for option; do case $option in "$name" | "$name"=*) return 0 ;; esac; done
+    return 1
+}
+# What teaches a few hundred short answers in minutes, unless the caller says otherwise.
+recipe=''
+has --lr "$@" || recipe="$recipe --lr 2e-3"
+has --batch-size "$@" || recipe="$recipe --batch-size 8"
+has --epochs "$@" || has --steps "$@" || recipe="$recipe --epochs 5"
+if [ "$output" = "$top/build/adapter" ]; then  # this script's own folder: a second run starts anew
+    has --overwrite "$@" || has --resume "$@" || recipe="$recipe --overwrite"
+fi
+
 sh "$top/examples/needs.sh" "g++=g++ --version" "cmake=cmake --version" "ninja-build=ninja --version" \
     "python3=python3 --version" libxsimd-dev=xsimd/xsimd.hpp nlohmann-json3-dev=nlohmann/json.hpp \
     libcli11-dev=CLI/CLI.hpp
@@ -80,7 +95,8 @@ has_key() { if grep -qiF -e "$(cat "$work/key.$2")" "$work/$1.$2"; then echo yes
 
 echo "Asking the model as it is ..." >&2
 answer before
-"$graft" finetune --model "$model" --data "$data" --output "$output" "$@"
+# shellcheck disable=SC2086  # words of our own
+"$graft" finetune --model "$model" --data "$data" --output "$output" $recipe "$@"
 echo "Asking the model with the adapter ..." >&2
 answer after --adapter "$output"
 

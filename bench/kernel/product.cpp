@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product beside OpenBLAS and oneDNN: f32, q4_1, q8_0 and q4_k weights, forward and backward, 1 and 2 threads.
+// The matrix product beside OpenBLAS and oneDNN: f32, q4_1, q8_0, q4_k weights, forward and backward, 1 and 2 threads.
 //
 //   bench_product [--rows 256] [--threads 2] [--rounds 15] [--shape 576x1536] [--lora] [--median]
 //
-// Contenders take turns within a round, so that another process disturbs all of them alike. The best round counts, with --median the
-// middle one (on an idle machine).
-// One JSON line per cell, then a table of geometric means. Compile with GRAFT_BENCH_CBLAS / GRAFT_BENCH_DNNL and link the
-// library to have the peers. Environment variables that change a peer's kernels (OPENBLAS_CORETYPE) are printed.
+// Contenders take turns within a round, so that another process disturbs all of them alike. The best round counts, with
+// --median the middle one (on an idle machine). One thread's time is its own; of two threads it is the wall's.
+// One JSON line per cell, then a table of geometric means. Compile with GRAFT_BENCH_CBLAS and GRAFT_BENCH_DNNL and link
+// the libraries to have the peers; OPENBLAS_CORETYPE, which changes a peer's kernels, is printed.
 #include <graft/kernel/product.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/quant/encode.hpp>
@@ -16,14 +16,15 @@
 #    include <cblas.h>
 #endif
 #ifdef GRAFT_BENCH_DNNL
-#    include <oneapi/dnnl/dnnl.h>
 #    include <omp.h>
+#    include <oneapi/dnnl/dnnl.h>
 #endif
 
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <string>
@@ -34,6 +35,9 @@ using namespace graft;
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// What a turn costs: one thread's own time, which other processes do not lengthen, or the wall's for several threads.
+double cost(index_t threads) { return threads > 1 ? now() : static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 /// The middle or the best of a contender's rounds.
 double chosen(std::vector<double> x, bool median) {
@@ -56,7 +60,8 @@ struct executor {
     std::vector<std::byte> memory;
     workers on;
     explicit executor(index_t lanes)
-        : pool(lanes), memory(static_cast<std::size_t>(lanes * product_panel_bytes<float> + 64)),
+        : pool(lanes),
+          memory(static_cast<std::size_t>(lanes * product_panel_bytes<float> + 64)),
           on(pool.handle(memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64,
                          product_panel_bytes<float>)) {}
 };
@@ -75,7 +80,8 @@ double fma_peak(executor& e) {
             pack<float> const m(almost_one), c(1e-6f);
             for (index_t i = 0; i < chains; ++i) s[i] = pack<float>(static_cast<float>(i));
             for (index_t k = 0; k < steps; ++k)
-                detail::unrolled<chains>([&](auto i) __attribute__((always_inline)) { s[i.value] = fma(s[i.value], m, c); });
+                detail::unrolled<chains>([&](auto i)
+                                             __attribute__((always_inline)) { s[i.value] = fma(s[i.value], m, c); });
             for (index_t i = 1; i < chains; ++i) s[0] += s[i];
             sink = reduce_add(s[0]);
         });
@@ -91,20 +97,20 @@ struct contender {
     std::vector<double> seconds{};
 };
 
-/// Rounds of turns; each turn repeats for about two milliseconds.
-void measure(std::vector<contender>& all, int rounds) {
+/// Rounds of turns; each turn repeats for about four milliseconds.
+void measure(std::vector<contender>& all, int rounds, index_t threads) {
     std::vector<int> repeats;
     for (auto& c : all) {
         c.run();
         double const start = now();
         c.run();
-        repeats.push_back(std::clamp(static_cast<int>(2e-3 / (now() - start)), 1, 10'000));
+        repeats.push_back(std::clamp(static_cast<int>(4e-3 / (now() - start)), 1, 10'000));
     }
     for (int r = 0; r < rounds; ++r) {
         for (std::size_t i = 0; i < all.size(); ++i) {
-            double const start = now();
+            double const start = cost(threads);
             for (int k = 0; k < repeats[i]; ++k) all[i].run();
-            all[i].seconds.push_back((now() - start) / repeats[i]);
+            all[i].seconds.push_back((cost(threads) - start) / repeats[i]);
         }
     }
 }
@@ -137,11 +143,13 @@ using means = std::map<std::string, std::vector<double>>;
 
 void report(char const* op, index_t in, index_t out, index_t m, index_t threads, double peak, double flops,
             std::vector<contender> const& all, options const& o, means& table) {
-    std::printf("{\"op\":\"%s\",\"in\":%td,\"out\":%td,\"rows\":%td,\"threads\":%td,\"fma_peak\":%.1f", op, in, out, m, threads, peak);
+    std::printf("{\"op\":\"%s\",\"in\":%td,\"out\":%td,\"rows\":%td,\"threads\":%td,\"fma_peak\":%.1f", op, in, out, m,
+                threads, peak);
     for (auto const& c : all) {
         double const rate = flops / chosen(c.seconds, o.median) * 1e-9;
         std::printf(",\"%s\":%.1f", c.name.c_str(), rate);
-        table[std::to_string(threads) + " threads, " + op + ", rows " + std::to_string(m) + ": " + c.name].push_back(rate);
+        table[std::to_string(threads) + " threads, " + op + ", rows " + std::to_string(m) + ": " + c.name].push_back(
+            rate);
         table[std::to_string(threads) + " threads, all: " + c.name].push_back(rate);
     }
     std::printf("}\n");
@@ -150,20 +158,24 @@ void report(char const* op, index_t in, index_t out, index_t m, index_t threads,
 
 /// y = x t(W) and dx = g W, every weight format beside the peers' plain sgemm on the decoded matrix.
 void bench_shape(index_t in, index_t out, index_t m, executor& e, double peak, options const& o, means& table) {
-    auto const dense = random_numbers(out * in, 1, 0.05f), x = random_numbers(m * in, 2, 1), g = random_numbers(m * out, 3, 1);
+    auto const dense = random_numbers(out * in, 1, 0.05f), x = random_numbers(m * in, 2, 1),
+               g = random_numbers(m * out, 3, 1);
     std::vector<float> y(static_cast<std::size_t>(m * out)), dx(static_cast<std::size_t>(m * in));
     std::vector<stored> formats;
     for (auto const* f : {&q4_1, &q8_0, &q4_k})
         if (in % f->block == 0) formats.emplace_back(*f, out, in, dense);
     auto* const data = [](auto const& v) { return const_cast<float*>(v.data()); }(dense);
-    matrix<float> const w(data, out, in), xs(const_cast<float*>(x.data()), m, in), gs(const_cast<float*>(g.data()), m, out);
+    matrix<float> const w(data, out, in), xs(const_cast<float*>(x.data()), m, in),
+        gs(const_cast<float*>(g.data()), m, out);
     matrix<float> const ys(y.data(), m, out, &e.on), dxs(dx.data(), m, in, &e.on);
     double const flops = 2.0 * static_cast<double>(m) * static_cast<double>(in) * static_cast<double>(out);
     for (bool const forward : {true, false}) {
         std::vector<contender> all;
         auto const product = [&](std::string const& name, auto b) {
-            if (forward) all.push_back({name, [=] { ys = xs * t(b); }});
-            else all.push_back({name, [=] { dxs = gs * b; }});
+            if (forward)
+                all.push_back({name, [=] { ys = xs * t(b); }});
+            else
+                all.push_back({name, [=] { dxs = gs * b; }});
         };
         product("f32", w);
         for (auto const& f : formats) product(f.w.how->name, f.w);
@@ -173,16 +185,16 @@ void bench_shape(index_t in, index_t out, index_t m, executor& e, double peak, o
         [[maybe_unused]] auto const rows = static_cast<int>(m), stride = static_cast<int>(in);
 #ifdef GRAFT_BENCH_CBLAS
         all.push_back({"openblas", [=] {
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, forward ? CblasTrans : CblasNoTrans, rows, n, k, 1, left, k, data, stride, 0, to, n);
-        }});
+                           cblas_sgemm(CblasRowMajor, CblasNoTrans, forward ? CblasTrans : CblasNoTrans, rows, n, k, 1,
+                                       left, k, data, stride, 0, to, n);
+                       }});
 #endif
 #ifdef GRAFT_BENCH_DNNL
-        all.push_back({"onednn", [=] {
-            dnnl_sgemm('N', forward ? 'T' : 'N', rows, n, k, 1, left, k, data, stride, 0, to, n);
-        }});
+        all.push_back(
+            {"onednn", [=] { dnnl_sgemm('N', forward ? 'T' : 'N', rows, n, k, 1, left, k, data, stride, 0, to, n); }});
 #endif
         (void)left, (void)to;
-        measure(all, o.rounds);
+        measure(all, o.rounds, e.on.count);
         report(forward ? "x*t(W)" : "g*W", in, out, m, e.on.count, peak, flops, all, o, table);
     }
 }
@@ -190,17 +202,21 @@ void bench_shape(index_t in, index_t out, index_t m, executor& e, double peak, o
 /// The six small products of a LoRA step on one map, in microseconds beside the frozen product's.
 void bench_lora(index_t in, index_t out, index_t m, index_t rank, executor& e, options const& o) {
     auto v = [](index_t n, std::uint32_t seed) { return random_numbers(n, seed, 1); };
-    auto xs = v(m * in, 1), ys = v(m * out, 2), as = v(rank * in, 3), bs = v(out * rank, 4), hs = v(m * rank, 5), dhs = v(m * rank, 6);
+    auto xs = v(m * in, 1), ys = v(m * out, 2), as = v(rank * in, 3), bs = v(out * rank, 4), hs = v(m * rank, 5),
+         dhs = v(m * rank, 6);
     auto das = v(rank * in, 7), dbs = v(out * rank, 8), dense = v(out * in, 9);
     stored const w(q4_1, out, in, dense);
-    matrix<float> const x(xs.data(), m, in, &e.on), y(ys.data(), m, out, &e.on), a(as.data(), rank, in, &e.on), b(bs.data(), out, rank, &e.on),
-        h(hs.data(), m, rank, &e.on), dh(dhs.data(), m, rank, &e.on), da(das.data(), rank, in, &e.on), db(dbs.data(), out, rank, &e.on);
-    std::vector<contender> all{{"y=x*t(W)", [=, &w] { y = x * t(w.w); }}, {"h=x*t(A)", [=] { h = x * t(a); }},
-                               {"y+=h*t(B)", [=] { y += 1e-3 * h * t(b); }}, {"dh=dy*B", [=] { dh = y * b; }},
-                               {"dB+=t(dy)*h", [=] { db += 1e-3 * t(y) * h; }}, {"dA+=t(dh)*x", [=] { da += 1e-3 * t(dh) * x; }},
-                               {"dx+=dh*A", [=] { x += 1e-9 * dh * a; }}};
-    measure(all, o.rounds);
-    std::printf("{\"op\":\"lora\",\"in\":%td,\"out\":%td,\"rank\":%td,\"rows\":%td,\"threads\":%td", in, out, rank, m, e.on.count);
+    matrix<float> const x(xs.data(), m, in, &e.on), y(ys.data(), m, out, &e.on), a(as.data(), rank, in, &e.on),
+        b(bs.data(), out, rank, &e.on), h(hs.data(), m, rank, &e.on), dh(dhs.data(), m, rank, &e.on),
+        da(das.data(), rank, in, &e.on), db(dbs.data(), out, rank, &e.on);
+    std::vector<contender> all{
+        {"y=x*t(W)", [=, &w] { y = x * t(w.w); }},       {"h=x*t(A)", [=] { h = x * t(a); }},
+        {"y+=h*t(B)", [=] { y += 1e-3 * h * t(b); }},    {"dh=dy*B", [=] { dh = y * b; }},
+        {"dB+=t(dy)*h", [=] { db += 1e-3 * t(y) * h; }}, {"dA+=t(dh)*x", [=] { da += 1e-3 * t(dh) * x; }},
+        {"dx+=dh*A", [=] { x += 1e-9 * dh * a; }}};
+    measure(all, o.rounds, e.on.count);
+    std::printf("{\"op\":\"lora\",\"in\":%td,\"out\":%td,\"rank\":%td,\"rows\":%td,\"threads\":%td", in, out, rank, m,
+                e.on.count);
     for (auto const& c : all) std::printf(",\"%s\":%.1f", c.name.c_str(), chosen(c.seconds, o.median) * 1e6);
     std::printf(",\"unit\":\"us\"}\n");
     std::fflush(stdout);
@@ -209,14 +225,22 @@ void bench_lora(index_t in, index_t out, index_t m, index_t rank, executor& e, o
 bool parse(int count, char** words, options& o) {
     for (int i = 1; i < count; ++i) {
         std::string const word = words[i];
-        if (word == "--lora" || word == "--median") { (word == "--lora" ? o.lora : o.median) = true; continue; }
+        if (word == "--lora" || word == "--median") {
+            (word == "--lora" ? o.lora : o.median) = true;
+            continue;
+        }
         if (i + 1 == count) return false;
         std::string const value = words[++i];
-        if (word == "--rows") o.rows = {std::atol(value.c_str())};
-        else if (word == "--threads") o.threads = {std::atol(value.c_str())};
-        else if (word == "--rounds") o.rounds = std::max(1, std::atoi(value.c_str()));
-        else if (word == "--shape") o.shape = value;
-        else return false;
+        if (word == "--rows")
+            o.rows = {std::atol(value.c_str())};
+        else if (word == "--threads")
+            o.threads = {std::atol(value.c_str())};
+        else if (word == "--rounds")
+            o.rounds = std::max(1, std::atoi(value.c_str()));
+        else if (word == "--shape")
+            o.shape = value;
+        else
+            return false;
     }
     return true;
 }
@@ -226,7 +250,8 @@ bool parse(int count, char** words, options& o) {
 int main(int count, char** words) {
     options o;
     if (!parse(count, words, o)) {
-        std::fprintf(stderr, "usage: %s [--rows M] [--threads T] [--rounds N] [--shape INxOUT] [--lora] [--median]\n", words[0]);
+        std::fprintf(stderr, "usage: %s [--rows M] [--threads T] [--rounds N] [--shape INxOUT] [--lora] [--median]\n",
+                     words[0]);
         return 2;
     }
     char const* const core = std::getenv("OPENBLAS_CORETYPE");
@@ -254,8 +279,10 @@ int main(int count, char** words) {
         for (auto const& [in, out] : shapes) {
             if (!o.shape.empty() && o.shape != std::to_string(in) + "x" + std::to_string(out)) continue;
             for (index_t const m : o.rows) {
-                if (o.lora) bench_lora(in, out, m, 8, e, o);
-                else bench_shape(in, out, m, e, peak, o, table);
+                if (o.lora)
+                    bench_lora(in, out, m, 8, e, o);
+                else
+                    bench_shape(in, out, m, e, peak, o, table);
             }
         }
         std::printf("fma peak, %td threads: %.1f GFLOP/s\n", threads, peak);

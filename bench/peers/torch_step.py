@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training step that graft is timed against: LoRA on all seven maps of a llama-shaped model in PyTorch, random weights.
+"""The step graft is timed against: LoRA on all seven maps of a llama-shaped model in PyTorch, random weights.
 
 usage: /usr/bin/python3 torch_step.py SHAPE SEQ RANK MODE THREADS [STEPS]
 SHAPE    smollm2-135m, qwen2.5-0.5b, or WIDTH,HIDDEN,LAYERS,HEADS,KV_HEADS,HEAD,VOCABULARY[,bias]
@@ -15,6 +15,7 @@ The Debian package python3-torch with libopenblas0-openmp is the version the pro
 libopenblas0-pthread two pools of threads fight, and two threads are slower than one. On a busy machine two threads of
 either wait for each other at every product: look at "steps", and measure again when they scatter.
 """
+
 import argparse
 import ctypes
 import json
@@ -23,7 +24,10 @@ import resource
 import statistics
 import time
 
-SHAPES = {"smollm2-135m": (576, 1536, 30, 9, 3, 64, 49152, False), "qwen2.5-0.5b": (896, 4864, 24, 14, 2, 64, 151936, True)}
+SHAPES = {
+    "smollm2-135m": (576, 1536, 30, 9, 3, 64, 49152, False),
+    "qwen2.5-0.5b": (896, 4864, 24, 14, 2, 64, 151936, True),
+}
 
 
 def resident_mib():
@@ -50,7 +54,7 @@ def parse_shape(text):
         return SHAPES[text]
     parts = text.split(",")
     bias = parts[-1] == "bias"
-    numbers = [int(p) for p in parts[:len(parts) - bias]]
+    numbers = [int(p) for p in parts[: len(parts) - bias]]
     if len(numbers) != 7 or min(numbers) < 1 or numbers[3] % numbers[4] or numbers[5] % 2:
         raise argparse.ArgumentTypeError(f"{text}: not a known name nor seven positive numbers that fit together")
     return (*numbers, bias)
@@ -102,7 +106,7 @@ def build(torch, shape, rank, mode):
             share = heads // kv_heads
             k = rotate(by_head(self.k(h), kv_heads), cos, sin).repeat_interleave(share, 0)
             v = by_head(self.v(h), kv_heads).repeat_interleave(share, 0)
-            scores = torch.matmul(q, k.transpose(-1, -2)).mul(head ** -0.5).add(mask)
+            scores = torch.matmul(q, k.transpose(-1, -2)).mul(head**-0.5).add(mask)
             mixed = torch.matmul(scores.softmax(-1), v).transpose(0, 1).reshape(rows, heads * head)
             x = x + self.o(mixed)
             h = rms_norm(x, self.gains[1])
@@ -142,6 +146,7 @@ def main():
         parser.error("SEQ, RANK, THREADS and STEPS are at least 1")
     import torch
     import torch.utils.checkpoint
+
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     import_mib = resident_mib()
@@ -170,13 +175,29 @@ def main():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     names = ["forward_s", "backward_s", "optimizer_s", "step_s", "step_cpu_s"]
     best = {name: round(min(t[i] for t in warm), 4) for i, name in enumerate(names)}
-    print(json.dumps({
-        "peer": "torch", "version": torch.__version__, "blas_core": blas_core(), "shape": list(options.shape), "seq": options.seq,
-        "rank": options.rank, "mode": options.mode, "threads": options.threads, **best,
-        "median_s": round(statistics.median(t[3] for t in warm), 4), "steps": [round(t[3], 4) for t in times],
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "import_mib": round(import_mib), "weights_mib": round(weights_mib),
-        "peak_mib": round(usage.ru_maxrss / 1024), "trainable": sum(p.numel() for p in parameters),
-        "losses": [round(value, 5) for value in losses]}))
+    print(
+        json.dumps(
+            {
+                "peer": "torch",
+                "version": torch.__version__,
+                "blas_core": blas_core(),
+                "shape": list(options.shape),
+                "seq": options.seq,
+                "rank": options.rank,
+                "mode": options.mode,
+                "threads": options.threads,
+                **best,
+                "median_s": round(statistics.median(t[3] for t in warm), 4),
+                "steps": [round(t[3], 4) for t in times],
+                "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+                "import_mib": round(import_mib),
+                "weights_mib": round(weights_mib),
+                "peak_mib": round(usage.ru_maxrss / 1024),
+                "trainable": sum(p.numel() for p in parameters),
+                "losses": [round(value, 5) for value in losses],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

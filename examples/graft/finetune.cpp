@@ -25,14 +25,11 @@ struct prepared {
 };
 
 result<prepared> prepare(finetune_options& o, options const& given) {
-    auto base = open_session(o.model, o.chat_format);
-    if (!base) return base.error();
-    auto const& c = base->file.config;
-    if (!given.given("seq-len")) o.run.seq_len = std::min(o.run.seq_len, c.context);
-    if (o.run.seq_len > c.context)
-        return usage("--seq-len is longer than the model's context", "at most " + std::to_string(c.context), std::to_string(o.run.seq_len));
     if (auto r = o.check(given); !r) return r.error();
     if (auto r = check_output(o); !r) return r.error();
+    auto base = open_session(o.model, o.chat_format);
+    if (!base) return base.error();
+    if (auto r = o.run.settle(given, base->file.config.context); !r) return r.error();
 
     auto const text = read_text(o.data);
     if (!text) return text.error();

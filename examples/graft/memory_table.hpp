@@ -80,18 +80,22 @@ memory_table table_of(model_config const& c, training<chosen_strategy, Rule> con
 /// Refuses a plan that does not fit the budget, or what the system has left, before any of it is taken. Names the largest
 /// --seq-len that would fit.
 template <class Block, Optimizer Rule>
-result<void> check_budget(model_config const& c, run_options const& run, training<chosen_strategy, Rule> s, memory_table const& table) {
+result<void> check_budget(model_config const& c, run_options const& run, training<chosen_strategy, Rule> const& s, memory_table const& table) {
     std::uint64_t const limit = run.memory_budget ? run.memory_budget : available_bytes();
     if (static_cast<std::uint64_t>(table.needed()) <= limit) return {};
-    auto const fits = [&](index_t tokens) {
-        s.tokens = tokens;
-        return static_cast<std::uint64_t>(table_of<Block>(c, s, 0).needed()) <= limit;
+    auto const fits = [&](index_t tokens, chosen_strategy strategy) {
+        auto other = s;
+        other.tokens = tokens, other.strategy = strategy;
+        return static_cast<std::uint64_t>(table_of<Block>(c, other, 0).needed()) <= limit;
     };
+    std::string hint;
+    auto const propose = [&](std::string const& what) { hint += (hint.empty() ? "" : ", or ") + what; };
     index_t low = 0, high = run.pass_tokens;
-    while (high - low > 1) (fits((low + high) / 2) ? low : high) = (low + high) / 2;
-    std::string hint = low >= 2 ? "--seq-len " + std::to_string(low) + " --pass-tokens " + std::to_string(low) : "";
-    if (run.strategy == "full") hint += (hint.empty() ? "" : ", or ") + std::string("--strategy mesp");
-    else if (run.tile == 0) hint += (hint.empty() ? "" : ", or ") + std::string("--tile 64");
+    while (high - low > 1) (fits((low + high) / 2, s.strategy) ? low : high) = (low + high) / 2;
+    if (low >= 2) propose("--seq-len " + std::to_string(low) + (run.pass_tokens > run.seq_len ? " --pass-tokens " + std::to_string(low) : ""));
+    if (s.strategy.keeps_all && fits(s.tokens, {})) propose("--strategy mesp");
+    chosen_strategy const leanest{false, 64, phases::two};
+    if (fits(s.tokens, leanest)) propose("--strategy mesp --tile 64 --phases two");
     if (hint.empty()) hint = "a smaller --rank, --optimizer sgd, or a smaller model";
     return problem{cause::memory, {}, "the plan does not fit", {},
                    "at most " + std::to_string(limit) + " bytes (" + (run.memory_budget ? "--memory-budget" : "what the system has left") + ")",

@@ -66,7 +66,7 @@ option& options::count(char const* name, index_t& to, index_t least, index_t mos
         if (!read_number(v, n) || n < least || n > most)
             return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
         return to = n, "";
-    }, [&to] { return nlohmann::json(to); });
+    }, [&to, least] { return to < least ? nlohmann::json() : nlohmann::json(to); });
 }
 
 option& options::seed(char const* name, std::uint64_t& to, char const* help) {
@@ -263,7 +263,8 @@ result<bool> options::parse(std::vector<std::string> const& arguments) {
     for (auto& o : all) {
         std::string const names = (o.letter.empty() ? "" : "-" + o.letter + ",") + "--" + o.name;
         std::string help = o.about;
-        if (!o.aliases.empty()) help += " (also --" + listed(o.aliases, "--") + ")";
+        for (auto const& a : o.aliases) help += (&a == &o.aliases.front() ? " (also --" : ", --") + a;
+        if (!o.aliases.empty()) help += ")";
         if (o.kind.empty()) {
             app.add_flag_callback(names, [&] { values.emplace_back(&o, "true"); }, help);
         } else {

@@ -62,6 +62,7 @@ result<int> show(plan_options& o, options const& given) {
         if (!file) return file.error();
         c = file->config, mapped = file->bytes;
     }
+    if (auto r = o.run.settle(given, c.context); !r) return r.error();
     return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) {
         return with_optimizer(o.run.optimizer, [&]<class Rule>(std::type_identity<Rule>) -> result<int> {
             auto const s = o.run.settings<Rule>();

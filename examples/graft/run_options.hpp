@@ -55,13 +55,22 @@ struct run_options {
             .also({"memory-limit"}).outside();
     }
 
-    result<void> check(options const& o) {
+    /// Combinations that have no meaning.
+    result<void> check(options const& o) const {
         if (strategy == "full" && (o.given("tile") || o.given("phases")))
             return usage("--tile and --phases belong to --strategy mesp", "--strategy mesp", "full");
-        if (pass_tokens == 0) pass_tokens = seq_len;
-        if (pass_tokens < seq_len)
+        if (pass_tokens > 0 && pass_tokens < seq_len)
             return usage("--pass-tokens is smaller than --seq-len", "at least " + std::to_string(seq_len), std::to_string(pass_tokens),
                          "a smaller --seq-len");
+        return {};
+    }
+
+    /// Fits the lengths that were not given to the model's context; a problem where a given one is too long.
+    result<void> settle(options const& o, index_t context) {
+        if (!o.given("seq-len")) seq_len = std::min(seq_len, context);
+        if (seq_len > context)
+            return usage("--seq-len is longer than the model's context", "at most " + std::to_string(context), std::to_string(seq_len));
+        if (pass_tokens == 0) pass_tokens = seq_len;
         return {};
     }
 

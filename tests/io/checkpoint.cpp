@@ -41,7 +41,7 @@ TEST_CASE("checkpoint: the newest is loaded, the two newest are kept, `latest` n
     scratch_folder folder;
     auto const path = (folder.path / "run").string();
     CHECK_FALSE(newest_valid(path).found.has_value());
-    for (std::uint64_t const step : {0, 9, 10, 100}) REQUIRE(save(path, step).ok());
+    for (std::uint64_t const step : {0u, 9u, 10u, 100u}) REQUIRE(save(path, step).ok());
     CHECK(names_in(path) == std::vector<std::string>{"latest", "step-10", "step-100"});
     CHECK(read_file(path + "/latest") == "step-100\n");
     auto const search = newest_valid(path);

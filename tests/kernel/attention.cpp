@@ -34,7 +34,8 @@ struct attention_case {
           dk(keys, n.kv_heads * n.head),
           dv(keys, n.kv_heads * n.head) {
         index_t start = 0;
-        for (index_t length : n.lengths) first_key.insert(first_key.end(), static_cast<std::size_t>(length), start), start += length;
+        for (index_t length : n.lengths)
+            first_key.insert(first_key.end(), static_cast<std::size_t>(length), start), start += length;
         if (!first_key.empty()) shape.first_key = first_key.data();
     }
     attention_case(attention_case const&) = delete;
@@ -46,12 +47,13 @@ struct attention_case {
     }
     void pull(workers const* on = nullptr) {
         auto s = scratch<T>(attention_pull_scratch<T>(shape, q.rows, keys, on ? on->count : 1) + 1);
-        attention_pull(dq.fresh(), dk.fresh(), dv.fresh(), dy.view(on), q.view(), k.view(), v.view(), o.view(), lse.view(), shape,
-                       s.data());
+        attention_pull(dq.fresh(), dk.fresh(), dv.fresh(), dy.view(on), q.view(), k.view(), v.view(), o.view(),
+                       lse.view(), shape, s.data());
         CHECK(std::isnan(s.back()));
     }
     bool gaps_untouched() const {
-        return o.gaps_untouched() && lse.gaps_untouched() && dq.gaps_untouched() && dk.gaps_untouched() && dv.gaps_untouched();
+        return o.gaps_untouched() && lse.gaps_untouched() && dq.gaps_untouched() && dk.gaps_untouched() &&
+               dv.gaps_untouched();
     }
 };
 
@@ -143,9 +145,10 @@ TEST_CASE("attention: no rows are allowed") {
 }
 
 TEST_CASE("attention: pull agrees with central differences") {
-    for (auto const& n : {problem_size{.heads = 4, .kv_heads = 2, .head = 6, .rows = 9, .tile = 4},
-                          problem_size{.heads = 2, .kv_heads = 1, .head = 4, .rows = 11, .lengths = {1, 7, 3}, .tile = 3},
-                          problem_size{.heads = 2, .kv_heads = 2, .head = 4, .rows = 5, .past = 4}}) {
+    for (auto const& n :
+         {problem_size{.heads = 4, .kv_heads = 2, .head = 6, .rows = 9, .tile = 4},
+          problem_size{.heads = 2, .kv_heads = 1, .head = 4, .rows = 11, .lengths = {1, 7, 3}, .tile = 3},
+          problem_size{.heads = 2, .kv_heads = 2, .head = 4, .rows = 5, .past = 4}}) {
         attention_case<double> c(n);
         auto const loss = [&] { return c.forward(), inner(c.o, c.dy); };
         auto const dq = differences(c.q, loss), dk = differences(c.k, loss), dv = differences(c.v, loss);
@@ -165,8 +168,8 @@ TEST_CASE("attention: gradients are added, left out, or put in the place of what
     grid<double> const q0(23, 40, 5, 1.0), k0(23, 20, 6, 1.0);
     grid<double> dq = q0, dk = k0, dv = k0;
     matrix<double> const none;
-    attention_pull(dq.view(), dk.view(), dv.view(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(),
-                   c.shape, s.data());
+    attention_pull(dq.view(), dk.view(), dv.view(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(),
+                   c.lse.view(), c.shape, s.data());
     CHECK(same_bits(dq, sum_of(q0, c.dq)));
     CHECK(same_bits(dk, sum_of(k0, c.dk)));
     CHECK(same_bits(dv, sum_of(k0, c.dv)));
@@ -174,20 +177,20 @@ TEST_CASE("attention: gradients are added, left out, or put in the place of what
         grid<double> const kept = c.*place;
         auto t = scratch<double>(attention_pull_scratch<double>(c.shape, 23, 23, 1));
         dk = dv = grid<double>(23, 20);
-        attention_pull((c.*place).fresh(), dk.fresh(), dv.fresh(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(),
-                       c.lse.view(), c.shape, t.data());
+        attention_pull((c.*place).fresh(), dk.fresh(), dv.fresh(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(),
+                       c.o.view(), c.lse.view(), c.shape, t.data());
         CHECK(same_bits(c.*place, c.dq));
         CHECK(same_bits(dk, c.dk));
         CHECK(same_bits(dv, c.dv));
         c.*place = kept;
     }
     dk = dv = grid<double>(23, 20), dq = grid<double>(23, 40);
-    attention_pull(none, none, dv.fresh(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(), c.shape,
-                   s.data());
-    attention_pull(none, dk.fresh(), none, c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(), c.shape,
-                   s.data());
-    attention_pull(dq.fresh(), none, none, c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(), c.shape,
-                   s.data());
+    attention_pull(none, none, dv.fresh(), c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(),
+                   c.shape, s.data());
+    attention_pull(none, dk.fresh(), none, c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(),
+                   c.shape, s.data());
+    attention_pull(dq.fresh(), none, none, c.dy.view(), c.q.view(), c.k.view(), c.v.view(), c.o.view(), c.lse.view(),
+                   c.shape, s.data());
     CHECK(same_bits(dq, c.dq));
     CHECK(same_bits(dk, c.dk));
     CHECK(same_bits(dv, c.dv));
@@ -216,8 +219,8 @@ TEST_CASE("attention: a packed sequence gives the same bits as the sequence alon
     // Tiles of keys start at multiples of 64, so the second sequence is placed at one.
     attention_case<float> packed({.heads = 4, .kv_heads = 2, .head = 16, .rows = 64 + 90, .lengths = {64, 90}});
     attention_case<float> alone({.heads = 4, .kv_heads = 2, .head = 16, .rows = 90});
-    for (auto const member : {&attention_case<float>::q, &attention_case<float>::k, &attention_case<float>::v,
-                              &attention_case<float>::dy})
+    for (auto const member :
+         {&attention_case<float>::q, &attention_case<float>::k, &attention_case<float>::v, &attention_case<float>::dy})
         for (index_t i = 0; i < 90; ++i)
             for (index_t j = 0; j < (packed.*member).columns; ++j) (packed.*member)(64 + i, j) = (alone.*member)(i, j);
     for (index_t i = 0; i < 64; ++i) packed.k(i, 0) = 1e6f, packed.v(i, 0) = -1e6f;
@@ -240,7 +243,8 @@ TEST_CASE("attention: a row at a time over cached keys agrees with all rows at o
         attention_shape shape = all.shape;
         shape.past = i;
         auto s = scratch<double>(attention_scratch<double>(shape, 1, 150, 1));
-        attention(o.view().slice(i, 1), lse.view().slice(i, 1), all.q.view().slice(i, 1), all.k.view(), all.v.view(), shape, s.data());
+        attention(o.view().slice(i, 1), lse.view().slice(i, 1), all.q.view().slice(i, 1), all.k.view(), all.v.view(),
+                  shape, s.data());
     }
     CHECK(distance(o, all.o, 1e-13, 1e-13) <= 1);
     CHECK(distance(lse, all.lse, 1e-13, 1e-13) <= 1);

@@ -4,7 +4,8 @@
 
 using namespace graft_test;
 
-TEST_CASE_TEMPLATE("attention_tiles: tiles shrink with the rows and keys there are, and are whole packs", T, float, double) {
+TEST_CASE_TEMPLATE("attention_tiles: tiles shrink with the rows and keys there are, and are whole packs", T, float,
+                   double) {
     attention_shape const shape{.heads = 9, .kv_heads = 3, .head = 20};
     for (index_t const rows : {1, 7, 64, 1000})
         for (index_t const keys : {1, 65, 1000}) {
@@ -51,8 +52,12 @@ TEST_CASE("attention_tiles: what a row does not see is hidden, the rest stays") 
         for (index_t const past : {0, 2})
             for (index_t tile = 0; tile < 3; ++tile)
                 for (index_t key = 0; key < 11; key += 4) {
-                    attention_shape const shape{
-                        .heads = 1, .kv_heads = 1, .head = 4, .past = past, .first_key = packed ? first_key : nullptr, .tile = 4};
+                    attention_shape const shape{.heads = 1,
+                                                .kv_heads = 1,
+                                                .head = 4,
+                                                .past = past,
+                                                .first_key = packed ? first_key : nullptr,
+                                                .tile = 4};
                     detail::row_tile const rows(shape, 9, tile);
                     index_t const keys = std::min<index_t>(4, rows.last + 1 - key);
                     if (keys <= 0) continue;
@@ -73,7 +78,9 @@ TEST_CASE("attention_tiles: tiles are transposed and copied with zeros around") 
     detail::transpose_tile(turned.data(), 8, from.view(), 2.0);
     detail::copy_tile(copied.data(), 8, from.view());
     for (index_t i = 0; i < 8; ++i)
-        for (index_t j = 0; j < 5; ++j) CHECK(turned[static_cast<std::size_t>(j * 8 + i)] == (i < 3 ? 2 * from(i, j) : 0.0));
+        for (index_t j = 0; j < 5; ++j)
+            CHECK(turned[static_cast<std::size_t>(j * 8 + i)] == (i < 3 ? 2 * from(i, j) : 0.0));
     for (index_t i = 0; i < 3; ++i)
-        for (index_t j = 0; j < 8; ++j) CHECK(copied[static_cast<std::size_t>(i * 8 + j)] == (j < 5 ? from(i, j) : 0.0));
+        for (index_t j = 0; j < 8; ++j)
+            CHECK(copied[static_cast<std::size_t>(i * 8 + j)] == (j < 5 ? from(i, j) : 0.0));
 }

@@ -15,14 +15,16 @@ struct textbook {
     std::vector<double> losses;
     grid<double> dx;
 
-    textbook(grid<T> const& x, grid<T> const& head, std::vector<int> const& targets, double scale) : dx(x.rows, x.columns) {
+    textbook(grid<T> const& x, grid<T> const& head, std::vector<int> const& targets, double scale)
+        : dx(x.rows, x.columns) {
         for (index_t i = 0; i < x.rows; ++i) {
             int const target = targets[static_cast<std::size_t>(i)];
             std::vector<double> z;
             double most = -1e300, total = 0;
             for (index_t c = 0; c < head.rows; ++c) {
                 double dot = 0;
-                for (index_t j = 0; j < x.columns; ++j) dot += static_cast<double>(x(i, j)) * static_cast<double>(head(c, j));
+                for (index_t j = 0; j < x.columns; ++j)
+                    dot += static_cast<double>(x(i, j)) * static_cast<double>(head(c, j));
                 z.push_back(dot), most = std::max(most, dot);
             }
             for (double l : z) total += std::exp(l - most);
@@ -31,7 +33,8 @@ struct textbook {
             for (index_t j = 0; j < x.columns; ++j) {
                 double d = 0;
                 for (index_t c = 0; c < head.rows; ++c)
-                    d += (std::exp(z[static_cast<std::size_t>(c)] - most) / total - (c == target)) * static_cast<double>(head(c, j));
+                    d += (std::exp(z[static_cast<std::size_t>(c)] - most) / total - (c == target)) *
+                         static_cast<double>(head(c, j));
                 dx(i, j) = target < 0 ? 0 : scale * d;
             }
         }
@@ -40,7 +43,8 @@ struct textbook {
 
 std::vector<int> some_targets(index_t rows, index_t vocabulary) {
     std::vector<int> t;
-    for (index_t i = 0; i < rows; ++i) t.push_back(i % 4 == 2 ? -1 : static_cast<int>((i * 7919 + vocabulary - 1) % vocabulary));
+    for (index_t i = 0; i < rows; ++i)
+        t.push_back(i % 4 == 2 ? -1 : static_cast<int>((i * 7919 + vocabulary - 1) % vocabulary));
     return t;
 }
 
@@ -48,7 +52,8 @@ template <class T>
 double run(matrix<T> dx, matrix<T> x, matrix<T> head, std::vector<int> const& targets, T scale, std::vector<T>& losses,
            index_t chunk) {
     auto s = scratch<T>(cross_entropy_scratch(x.rows, chunk) + 1);
-    double const loss = cross_entropy(dx, x, head, std::span<int const>(targets), scale, s.data(), std::span<T>(losses), chunk);
+    double const loss =
+        cross_entropy(dx, x, head, std::span<int const>(targets), scale, s.data(), std::span<T>(losses), chunk);
     CHECK(std::isnan(s.back()));
     return loss;
 }
@@ -66,8 +71,8 @@ struct two_lanes {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("cross_entropy: loss and gradient agree with the formulas for any vocabulary, chunk and mask", T, float,
-                   double) {
+TEST_CASE_TEMPLATE("cross_entropy: loss and gradient agree with the formulas for any vocabulary, chunk and mask", T,
+                   float, double) {
     double const tolerance = sizeof(T) == 4 ? 5e-6 : 1e-12;
     for (index_t const rows : {0, 1, 7, 33})
         for (index_t const vocabulary : {1, 5, 64, 331})
@@ -106,7 +111,8 @@ TEST_CASE("cross_entropy: logits of ±10000 overflow nothing, in any order") {
     for (double const sign : {1.0, -1.0}) {
         grid<float> x(2, 1), head(40, 1), dx(2, 1);
         x(0, 0) = 1, x(1, 0) = -1;
-        for (index_t c = 0; c < 40; ++c) head(c, 0) = static_cast<float>(sign * 1e4 * (2.0 * static_cast<double>(c) / 39 - 1));
+        for (index_t c = 0; c < 40; ++c)
+            head(c, 0) = static_cast<float>(sign * 1e4 * (2.0 * static_cast<double>(c) / 39 - 1));
         std::vector<int> const targets{39, 0};
         std::vector<float> losses(2);
         double const loss = run<float>(dx.view(), x.view(), head.view(), targets, 1.0f, losses, 8);
@@ -164,5 +170,6 @@ TEST_CASE("cross_entropy: a target outside the vocabulary is the caller's mistak
     std::vector<float> none;
     std::vector<int> const targets{5};
     auto s = scratch<float>(cross_entropy_scratch(1));
-    CHECK_THROWS_AS(cross_entropy(dx.view(), x.view(), head.view(), std::span<int const>(targets), 1.0f, s.data()), failure);
+    CHECK_THROWS_AS(cross_entropy(dx.view(), x.view(), head.view(), std::span<int const>(targets), 1.0f, s.data()),
+                    failure);
 }

@@ -11,7 +11,8 @@ double silu_of(double x) { return x / (1 + std::exp(-x)); }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("elementwise: add, mul, silu and add_bias agree with scalar formulas, in place too", T, float, double) {
+TEST_CASE_TEMPLATE("elementwise: add, mul, silu and add_bias agree with scalar formulas, in place too", T, float,
+                   double) {
     double const tolerance = sizeof(T) == 4 ? 1e-6 : 1e-14;
     for (index_t const rows : {0, 1, 3})
         for (index_t const columns : {1, 16, 37}) {
@@ -57,7 +58,8 @@ TEST_CASE("elementwise: pulls agree with central differences, assigned and added
     };
     auto const multiply_both = [&] { mul(y.view(), a.view(), b.view()); };
     auto const apply_silu = [&] { silu(y.view(), a.view()); };
-    auto const da = by_differences(a, multiply_both), db = by_differences(b, multiply_both), ds = by_differences(a, apply_silu);
+    auto const da = by_differences(a, multiply_both), db = by_differences(b, multiply_both),
+               ds = by_differences(a, apply_silu);
 
     grid<double> l(2, 11), r(2, 11);
     mul_pull(l.fresh(), r.fresh(), dy.view(), a.view(), b.view());

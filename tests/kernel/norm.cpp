@@ -9,13 +9,15 @@ namespace {
 
 std::vector<float> weights(index_t n) {
     std::vector<float> w;
-    for (index_t j = 0; j < n; ++j) w.push_back(1 + 0.5f * static_cast<float>(spread(9, static_cast<std::uint64_t>(j))));
+    for (index_t j = 0; j < n; ++j)
+        w.push_back(1 + 0.5f * static_cast<float>(spread(9, static_cast<std::uint64_t>(j))));
     return w;
 }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("norm: forward agrees with the scalar formula, with and without weights, in place", T, float, double) {
+TEST_CASE_TEMPLATE("norm: forward agrees with the scalar formula, with and without weights, in place", T, float,
+                   double) {
     double const tolerance = sizeof(T) == 4 ? 1e-6 : 1e-14;
     for (index_t const rows : {0, 1, 5})
         for (index_t const columns : {1, 8, 64, 80, 577}) {
@@ -27,8 +29,9 @@ TEST_CASE_TEMPLATE("norm: forward agrees with the scalar formula, with and witho
                     double squares = 0;
                     for (index_t j = 0; j < columns; ++j) squares += std::pow(static_cast<double>(x(i, j)), 2);
                     for (index_t j = 0; j < columns; ++j)
-                        expected(i, j) = static_cast<double>(x(i, j)) / std::sqrt(squares / static_cast<double>(columns) + 1e-5)
-                                       * (weight ? static_cast<double>(weight[j]) : 1.0);
+                        expected(i, j) = static_cast<double>(x(i, j)) /
+                                         std::sqrt(squares / static_cast<double>(columns) + 1e-5) *
+                                         (weight ? static_cast<double>(weight[j]) : 1.0);
                 }
                 grid<T> in = x, y(rows, columns);
                 rms_norm(y.view(), in.view(), weight, 1e-5);

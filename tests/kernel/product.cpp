@@ -26,7 +26,8 @@ struct owned {
     std::vector<T> memory;
     matrix<T> m;
     owned(index_t rows, index_t columns, std::uint32_t seed, index_t gap = 3)
-        : memory(static_cast<std::size_t>(rows * (columns + gap) + 1), T(NAN)), m(memory.data(), rows, columns, columns + gap, nullptr) {
+        : memory(static_cast<std::size_t>(rows * (columns + gap) + 1), T(NAN)),
+          m(memory.data(), rows, columns, columns + gap, nullptr) {
         noise n{seed};
         for (index_t i = 0; i < rows; ++i)
             for (index_t j = 0; j < columns; ++j) m(i, j) = static_cast<T>(n.number());
@@ -45,15 +46,31 @@ struct owned_weight {
         for (std::byte* b = memory.data(); b < memory.data() + memory.size(); b += how.bytes) {
             auto const scale = static_cast<std::uint16_t>(0x2000u + n.next() % 0x800u);  // 2^-7 … 2^-5
             switch (how.type) {
-                case weight_type::f32: { auto const x = static_cast<float>(n.number()); std::memcpy(b, &x, 4); break; }
-                case weight_type::f16: put(b, float_to_half(static_cast<float>(n.number()))); break;
-                case weight_type::bf16: put(b, float_to_brain(static_cast<float>(n.number()))); break;
-                case weight_type::q6_k: put(b + 208, static_cast<std::uint16_t>(scale - 0x1000u)); break;
+                case weight_type::f32: {
+                    auto const x = static_cast<float>(n.number());
+                    std::memcpy(b, &x, 4);
+                    break;
+                }
+                case weight_type::f16:
+                    put(b, float_to_half(static_cast<float>(n.number())));
+                    break;
+                case weight_type::bf16:
+                    put(b, float_to_brain(static_cast<float>(n.number())));
+                    break;
+                case weight_type::q6_k:
+                    put(b + 208, static_cast<std::uint16_t>(scale - 0x1000u));
+                    break;
                 case weight_type::q4_k:
-                case weight_type::q5_k: put(b, static_cast<std::uint16_t>(scale - 0x1000u)), put(b + 2, static_cast<std::uint16_t>(scale - 0x1000u)); break;
+                case weight_type::q5_k:
+                    put(b, static_cast<std::uint16_t>(scale - 0x1000u)),
+                        put(b + 2, static_cast<std::uint16_t>(scale - 0x1000u));
+                    break;
                 case weight_type::q4_1:
-                case weight_type::q5_1: put(b + 2, static_cast<std::uint16_t>(scale | 0x8000u)); [[fallthrough]];
-                default: put(b, scale);
+                case weight_type::q5_1:
+                    put(b + 2, static_cast<std::uint16_t>(scale | 0x8000u));
+                    [[fallthrough]];
+                default:
+                    put(b, scale);
             }
         }
     }
@@ -86,8 +103,10 @@ void check_against(matrix<T> c, std::vector<T> const& before, index_t depth, dou
                 double const p = static_cast<double>(a(i, k)) * static_cast<double>(b(k, j));
                 sum += p, size += std::abs(p);
             }
-            double const start = accumulate ? static_cast<double>(before[static_cast<std::size_t>(i * c.stride + j)]) : 0;
-            double const wanted = start + scale * sum, bound = unit * (std::abs(start) + std::abs(scale) * size) * (4 + std::sqrt(static_cast<double>(depth)));
+            double const start =
+                accumulate ? static_cast<double>(before[static_cast<std::size_t>(i * c.stride + j)]) : 0;
+            double const wanted = start + scale * sum, bound = unit * (std::abs(start) + std::abs(scale) * size) *
+                                                               (4 + std::sqrt(static_cast<double>(depth)));
             if (std::abs(static_cast<double>(c(i, j)) - wanted) > bound || std::isnan(c(i, j))) {
                 INFO(c.rows, " x ", c.columns, " depth ", depth, " at ", i, ", ", j, " wanted ", wanted);
                 REQUIRE(static_cast<double>(c(i, j)) == doctest::Approx(wanted).epsilon(bound));
@@ -138,7 +157,9 @@ void check_weights(format const& how, index_t m, index_t out, index_t in) {
     auto const at = [](auto const& a) { return [&a](index_t i, index_t j) { return a.m(i, j); }; };
     check_product<T>(m, out, x.m, t(w.w), at(x), [&](index_t i, index_t j) { return w(j, i); });
     check_product<T>(m, in, g.m, w.w, at(g), [&](index_t i, index_t j) { return w(i, j); });
-    check_product<T>(m, in, t(tg.m), w.w, [&](index_t i, index_t j) { return tg.m(j, i); }, [&](index_t i, index_t j) { return w(i, j); });
+    check_product<T>(
+        m, in, t(tg.m), w.w, [&](index_t i, index_t j) { return tg.m(j, i); },
+        [&](index_t i, index_t j) { return w(i, j); });
 }
 
 }  // namespace

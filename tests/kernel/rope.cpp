@@ -14,9 +14,11 @@ grid<double> turned(grid<double> const& x, std::vector<index_t> const& positions
     for (index_t i = 0; i < x.rows; ++i)
         for (index_t first = 0; first < x.columns; first += head)
             for (index_t p = 0; p < head / 2; ++p) {
-                double const divisor = divisors.empty() ? 1.0 : static_cast<double>(divisors[static_cast<std::size_t>(p)]);
-                double const angle = static_cast<double>(positions[static_cast<std::size_t>(i)])
-                                   * std::pow(base, -2.0 * static_cast<double>(p) / static_cast<double>(head)) / divisor;
+                double const divisor =
+                    divisors.empty() ? 1.0 : static_cast<double>(divisors[static_cast<std::size_t>(p)]);
+                double const angle = static_cast<double>(positions[static_cast<std::size_t>(i)]) *
+                                     std::pow(base, -2.0 * static_cast<double>(p) / static_cast<double>(head)) /
+                                     divisor;
                 bool const split = pairing == rope_pairing::half_split;
                 index_t const l = first + (split ? p : 2 * p), r = first + (split ? p + head / 2 : 2 * p + 1);
                 y(i, l) = x(i, l) * std::cos(angle) - x(i, r) * std::sin(angle);
@@ -61,8 +63,8 @@ TEST_CASE("rope: pull agrees with central differences, assigned and added") {
         grid<double> dy(2, 20, 3, 1.0);
         grid<double> const start(2, 20, 4, 1.0);
         rope_table(co.view(), si.view(), positions, 100.0);
-        auto const expected = differences(
-            x, [&] { return rope(y.view(), x.view(), co.view(), si.view(), 10, pairing), inner(y, dy); });
+        auto const expected =
+            differences(x, [&] { return rope(y.view(), x.view(), co.view(), si.view(), 10, pairing), inner(y, dy); });
         grid<double> dx(2, 20);
         rope_pull(dx.fresh(), dy.view(), co.view(), si.view(), 10, pairing);
         CHECK(agree(dx, expected));

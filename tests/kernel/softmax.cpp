@@ -15,7 +15,8 @@ TEST_CASE_TEMPLATE("softmax: row_max and row_exp agree with plain loops for ever
         CHECK(row_max(x.numbers.data(), n, T(100)) == T(100));
         T const sum = row_exp(x.numbers.data(), n, most);
         double expected = 0;
-        for (index_t j = 0; j < n; ++j) expected += std::exp(static_cast<double>(before(0, j)) - static_cast<double>(most));
+        for (index_t j = 0; j < n; ++j)
+            expected += std::exp(static_cast<double>(before(0, j)) - static_cast<double>(most));
         CHECK(std::abs(static_cast<double>(sum) - expected) <= expected * (sizeof(T) == 4 ? 1e-6 : 1e-14));
         CHECK(x(0, n - 1) == graft::exp(before(0, n - 1) - most));
         CHECK(x.gaps_untouched());

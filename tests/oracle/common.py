@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the oracles share: the base model in f32 through transformers, its tokenizer, the stored figures and their comparison.
+"""What the oracles share: the base model in f32, its tokenizer, the stored figures and their comparison.
 
 The figures, in one JSON shape for stored references, oracles and graft's own output:
   {"indices": [64 vocabulary indices],
    "prompts": [{"name": str, "ids": [token ids], "loss": mean next-token loss over ids[1:], in nats,
                 "positions": [{"position": p, "logits": [64 numbers, at indices], "top": [[id, logit] x 10],
                                "largest": largest |logit| over the vocabulary}],
-                "greedy": [the tokens that arg max appends], "margin": smallest lead of a greedy token over the second}]}
-A file to be compared may leave out "loss", "top", "largest", "greedy" and "margin"; "indices", "ids" and "positions" are needed.
+                "greedy": [the tokens that arg max appends],
+                "margin": smallest lead of a greedy token over the second}]}
+A file to be compared may leave out "loss", "top", "largest", "greedy" and "margin"; "indices", "ids" and "positions"
+are needed.
 """
+
 import json
 import os
 import sys
@@ -17,7 +20,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-INDICES = [7 + 773 * i for i in range(64)]  # spread over SmolLM2's 49152 rows; those beyond a smaller vocabulary are left out
+# Spread over SmolLM2's 49152 rows; those beyond a smaller vocabulary are left out.
+INDICES = [7 + 773 * i for i in range(64)]
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 PLAIN = "The capital of France is Paris, and the capital"
@@ -27,20 +31,26 @@ PARAGRAPH = (
     "and the miller, who didn't trust it, kept the old wheel in a shed behind the house. When the flood of 1921 came, "
     "the turbine was filled with gravel and stood still for 6 weeks; the wheel was carried back, set on its axle, and "
     "ground the village's corn as if nothing had happened. The café next door still shows a photograph of the wheel, "
-    "with the words: \"Old friends know the way.\"")
+    'with the words: "Old friends know the way."'
+)
 
 
 def chat(question):
     """SmolLM2's chat template for one question, as its GGUF spells it."""
-    return (f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n")
+    return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
 
-PROMPTS = [("plain, about 10 tokens", PLAIN), ("chat, about 40 tokens", chat(QUESTION)), ("plain, about 120 tokens", PARAGRAPH)]
+PROMPTS = [
+    ("plain, about 10 tokens", PLAIN),
+    ("chat, about 40 tokens", chat(QUESTION)),
+    ("plain, about 120 tokens", PARAGRAPH),
+]
 
 
 def gguf_fields(path):
     """A reader of the gguf package and a function from a key to its value (None if absent)."""
     import gguf
+
     reader = gguf.GGUFReader(path)
 
     def value(key):
@@ -57,8 +67,9 @@ def gguf_fields(path):
 
 
 def tokenizer(path):
-    """SmolLM2's tokenizer from the GGUF's own lists, by the tokenizers library: every digit alone, then GPT-2's pattern."""
+    """SmolLM2's tokenizer from the GGUF's own lists: every digit alone, then GPT-2's pattern."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
     _, value = gguf_fields(path)
     if value("tokenizer.ggml.model") != "gpt2" or value("tokenizer.ggml.pre") != "smollm":
         sys.exit(f"{path}: expected a tokenizer of model gpt2, pre smollm; give token ids instead")
@@ -66,22 +77,25 @@ def tokenizer(path):
     merges = [tuple(m.split(" ")) for m in value("tokenizer.ggml.merges")]
     made = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges))
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(t, normalized=False) for t, kind in zip(tokens, types) if kind == 3])
     return made
 
 
 def load_base(path, threads=1):
-    """The base model in f32 through transformers: its reader decodes the blocks and turns q and k back to half-split order."""
+    """The base model in f32 by transformers, whose reader turns q and k back to half-split order."""
     import torch
     import transformers
+
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     folder, name = os.path.split(os.path.abspath(path))
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=name, torch_dtype=torch.float32, attn_implementation="eager")
+        folder, gguf_file=name, torch_dtype=torch.float32, attn_implementation="eager"
+    )
     reader, _ = gguf_fields(path)
     # A GGUF without a head has it tied to the embedding; this transformers would leave a random head there.
     if not any(t.name == "output.weight" for t in reader.tensors):
@@ -94,6 +108,7 @@ def load_base(path, threads=1):
 def all_logits(model, ids):
     """Logits of every position, float64 on return."""
     import torch
+
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids])).logits[0].double()
 
@@ -109,7 +124,7 @@ def rounded(value, digits=7):
 
 
 def greedy_tokens(model, ids, count):
-    """The tokens arg max appends, each by a whole forward pass (no cache: nothing to be wrong), and their smallest lead."""
+    """The tokens arg max appends, each by a whole forward pass (no cache to be wrong), and their smallest lead."""
     ids, margin = list(ids), float("inf")
     start = len(ids)
     for _ in range(count):
@@ -122,6 +137,7 @@ def greedy_tokens(model, ids, count):
 def figures(model, name, ids, indices, positions=None, greedy=0):
     """The record of one prompt in the shape described at the top."""
     import torch
+
     logits = all_logits(model, ids)
     record = {"name": name, "ids": list(ids)}
     if len(ids) > 1:
@@ -131,10 +147,14 @@ def figures(model, name, ids, indices, positions=None, greedy=0):
     for p in positions if positions is not None else positions_of(ids):
         row = logits[p]
         top = row.topk(10)
-        record["positions"].append({
-            "position": p, "logits": [rounded(row[i].item()) for i in indices],
-            "top": [[int(i), rounded(v.item())] for v, i in zip(top.values, top.indices)],
-            "largest": rounded(row.abs().max().item())})
+        record["positions"].append(
+            {
+                "position": p,
+                "logits": [rounded(row[i].item()) for i in indices],
+                "top": [[int(i), rounded(v.item())] for v, i in zip(top.values, top.indices)],
+                "largest": rounded(row.abs().max().item()),
+            }
+        )
     if greedy:
         record["greedy"], margin = greedy_tokens(model, ids, greedy)
         record["margin"] = rounded(margin, 4)
@@ -164,13 +184,19 @@ def compare(reference, other, tolerance):
             pairs = [(f"index {i}", x, y) for i, x, y in zip(reference["indices"], p["logits"], q["logits"])]
             known = dict(map(tuple, p["top"]))
             pairs += [(f"token {i}", known[i], y) for i, y in q.get("top", []) if i in known]
-            if "top" in q and q["top"][0][0] != p["top"][0][0] and p["top"][0][1] - p["top"][1][1] > 2 * tolerance * p["largest"]:
+            if (
+                "top" in q
+                and q["top"][0][0] != p["top"][0][0]
+                and p["top"][0][1] - p["top"][1][1] > 2 * tolerance * p["largest"]
+            ):
                 complaints.append(f"{at}: best token {q['top'][0][0]}, expected {p['top'][0][0]}")
             for what, x, y in pairs:
                 away = abs(x - y) / p["largest"]
                 worst = max(worst, away) if away == away else float("inf")
                 if not away <= tolerance:  # also true of a NaN
-                    complaints.append(f"{at}, {what}: {y:.6g}, expected {x:.6g} ({away:.2g} of the largest {p['largest']:.4g})")
+                    complaints.append(
+                        f"{at}, {what}: {y:.6g}, expected {x:.6g} ({away:.2g} of the largest {p['largest']:.4g})"
+                    )
         if "loss" in a and "loss" in b and not abs(a["loss"] - b["loss"]) <= tolerance * max(1.0, abs(a["loss"])):
             complaints.append(f"{where}: loss {b['loss']}, expected {a['loss']}")
         if "greedy" in a and "greedy" in b and a["greedy"] != b["greedy"]:
@@ -185,8 +211,11 @@ def report(complaints, worst, tolerance):
         print("DIFFERS", line, file=sys.stderr)
     if len(complaints) > 20:
         print(f"DIFFERS and {len(complaints) - 20} more", file=sys.stderr)
-    print(f"largest departure {worst:.3g} of the largest |logit| (allowed {tolerance:g}): "
-          + ("DISAGREE" if complaints else "agree"), file=sys.stderr)
+    print(
+        f"largest departure {worst:.3g} of the largest |logit| (allowed {tolerance:g}): "
+        + ("DISAGREE" if complaints else "agree"),
+        file=sys.stderr,
+    )
     return 1 if complaints else 0
 
 

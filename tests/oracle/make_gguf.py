@@ -3,9 +3,11 @@
 
 usage: make_gguf.py f32 IN.gguf OUT.gguf                    the same model with every tensor decoded to F32
        make_gguf.py adapter BASE.gguf PEFT_DIR OUT.gguf     a PEFT directory as a LoRA adapter GGUF
-Adapter: rows of lora_B of q and k turn to interleaved order for arch llama (new[2i] = old[i], new[2i+1] = old[i + head/2], per head);
-the one global alpha is PEFT's; whatever it cannot say (rsLoRA, rank and alpha patterns) is folded into B.
+Adapter: rows of lora_B of q and k turn to interleaved order for arch llama (new[2i] = old[i], new[2i+1] = old[i +
+head/2], per head); the one global alpha is PEFT's; whatever it cannot say (rsLoRA, rank and alpha patterns) is folded
+into B.
 """
+
 import math
 import os
 import re
@@ -13,16 +15,28 @@ import sys
 
 import common
 
-MAPS = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+MAPS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
 
 
 def f32_copy(source, target):
     import gguf
+
     reader, value = common.gguf_fields(source)
     writer = gguf.GGUFWriter(target, value("general.architecture"))
     for field in reader.fields.values():
-        if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.file_type", "general.quantization_version"):
+        if field.name.startswith("GGUF.") or field.name in (
+            "general.architecture",
+            "general.file_type",
+            "general.quantization_version",
+        ):
             continue
         kind = field.types[0]
         if kind == gguf.GGUFValueType.ARRAY:
@@ -43,6 +57,7 @@ def interleaved(rows, heads):
 
 def adapter(base, folder, target):
     import gguf, numpy, safetensors.numpy
+
     _, value = common.gguf_fields(base)
     arch = value("general.architecture")
     heads = value(f"{arch}.attention.head_count")

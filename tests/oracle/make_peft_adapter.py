@@ -2,10 +2,11 @@
 """A small adapter written by PEFT itself, so that graft's reader meets files that graft did not write.
 
 usage: make_peft_adapter.py BASE.gguf OUT_DIR [options]     on a real base model
-       make_peft_adapter.py --tiny OUT_DIR [options]        on a two-block llama of width 32 (random weights are not saved)
+       make_peft_adapter.py --tiny OUT_DIR [options]        on a two-block llama of width 32 (its weights are not saved)
 B is random (PEFT's own start is zero, which would test nothing); --train N then takes N AdamW steps on a fixed text.
 The same options and seed give the same files on the same versions.
 """
+
 import argparse
 import sys
 
@@ -17,9 +18,20 @@ ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_pro
 def tiny_base():
     """The shape of tiny_step.py's llama, through transformers."""
     import transformers
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(
-        vocab_size=37, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=64, attn_implementation="eager", tie_word_embeddings=True))
+
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=37,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            attn_implementation="eager",
+            tie_word_embeddings=True,
+        )
+    )
 
 
 def main():
@@ -42,13 +54,24 @@ def main():
     if options.tiny == bool(options.base):
         parser.error("give either BASE.gguf or --tiny")
     import peft, torch
+
     torch.manual_seed(options.seed)
     base = tiny_base() if options.tiny else common.load_base(options.base, threads=2)
     pattern = lambda text, kind: {k: kind(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}
     alpha = int(options.alpha) if options.alpha == int(options.alpha) else options.alpha
-    model = peft.get_peft_model(base, peft.LoraConfig(
-        r=options.rank, lora_alpha=alpha, target_modules=options.targets, task_type="CAUSAL_LM", use_rslora=options.rslora,
-        use_dora=options.dora, rank_pattern=pattern(options.rank_pattern, int), alpha_pattern=pattern(options.alpha_pattern, float)))
+    model = peft.get_peft_model(
+        base,
+        peft.LoraConfig(
+            r=options.rank,
+            lora_alpha=alpha,
+            target_modules=options.targets,
+            task_type="CAUSAL_LM",
+            use_rslora=options.rslora,
+            use_dora=options.dora,
+            rank_pattern=pattern(options.rank_pattern, int),
+            alpha_pattern=pattern(options.alpha_pattern, float),
+        ),
+    )
     with torch.no_grad():
         for name, value in model.named_parameters():
             if "lora_B" in name:
@@ -70,8 +93,8 @@ def main():
     # A converter follows this name: an id, never a path of this machine.
     model.peft_config["default"].base_model_name_or_path = "graft/tiny-llama" if options.tiny else options.base_name
     model.save_pretrained(options.out)
-    print(f"{options.out}: {sum(p.numel() for n, p in model.named_parameters() if 'lora_' in n)} adapter parameters, peft {peft.__version__}",
-          file=sys.stderr)
+    count = sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
+    print(f"{options.out}: {count} adapter parameters, peft {peft.__version__}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,14 @@ if [ "$llama_cpp" = yes ]; then
     CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-1} \
     CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF \
 -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF -DLLAVA_BUILD=OFF" \
-    nice -n 19 "$venv/bin/pip" install -q --no-deps --disable-pip-version-check llama-cpp-python==0.3.16 diskcache==5.6.3
+    nice -n 19 "$venv/bin/pip" install -q --no-deps --disable-pip-version-check \
+        llama-cpp-python==0.3.16 diskcache==5.6.3
 fi
 "$venv/bin/python" - <<'PYTHON'
 import gguf, importlib.metadata as packages, numpy, peft, torch, transformers
 names = ["transformers", "peft", "gguf", "llama-cpp-python"]
 have = {n: packages.version(n) for n in names if any(d.metadata["Name"].replace("_", "-") == n
                                                      for d in packages.distributions())}
-print("oracle environment: torch", torch.__version__, *(f"{k} {v}" for k, v in have.items()), "numpy", numpy.__version__)
+have["numpy"] = numpy.__version__
+print("oracle environment: torch", torch.__version__, *(f"{k} {v}" for k, v in have.items()))
 PYTHON

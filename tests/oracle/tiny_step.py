@@ -1,57 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
 """One LoRA training step of three tiny models in double precision, numpy only; writes tiny-step.json.
 
-usage: /usr/bin/python3 tiny_step.py [OUT.json]      make the figures (default: beside this file)
-       ... tiny_step.py --check                      also compare every gradient with complex steps (numpy), and, where torch and
-                                                     transformers are installed, with their Llama and Qwen2 models; writes nothing
+usage: /usr/bin/python3 tiny_step.py [OUT.json]      default: beside this file
+check_tiny_step.py proves the gradients.
 
 THE RECIPE (everything a test needs to rebuild the identical model)
 Numbers: 64-bit state S, first S = seed. Each draw: S = S * 6364136223846793005 + 1442695040888963407 (mod 2^64),
 u = (S >> 11) * 2^-53 in [0, 1); value = float32((2u - 1) * scale), with 2u - 1 and the product computed in double.
 Matrices are drawn row by row (row = output); each tensor with the scale given, in this order, all from one stream:
   embedding [vocabulary, width] scale 0.5
-  each block: input norm [width] scale 0.25, then 1 is added (in double) and the sum rounded to float32;
-              q [heads*head, width], (qwen2: q bias [heads*head] scale 0.5), k [kv*head, width], (k bias), v [kv*head, width], (v bias),
-              o [width, heads*head], second norm [width] as the first, gate [hidden, width], up [hidden, width], down [width, hidden];
-              each matrix of scale 1.5/sqrt(its columns)
+  each block:
+    input norm [width] scale 0.25, then 1 is added (in double) and the sum rounded to float32
+    q [heads*head, width], (qwen2: q bias [heads*head] scale 0.5), k [kv*head, width], (k bias), v [kv*head, width],
+    (v bias), o [width, heads*head], second norm [width] as the first, gate [hidden, width], up [hidden, width],
+    down [width, hidden]; each matrix of scale 1.5/sqrt(its columns)
   final norm [width] as the others; head [vocabulary, width] scale 0.3 only if untied
-  each block, each map in the order q k v o gate up down: lora A [rank, in] scale 1/sqrt(in), lora B [out, rank] scale 0.3
-Weights are then used as doubles holding those float32 values. Shape: width 32, heads 4, kv heads 2, head 8, hidden 48, vocabulary 37,
-2 blocks, rank 2, alpha 4 (so scale s = alpha/rank = 2), norm epsilon 1e-5, rope base 10000.
-Equations: y = x W^T (+ bias) + s (x A^T) B^T for all seven maps; norm(x) = x / sqrt(mean(x^2) + eps) * g; softmax(q k^T / sqrt(head));
-query head h reads kv head h // 2; x += o(attention); x += down(silu(gate(h)) * up(h)); logits = norm(x) head^T.
-RoPE on q and k: angle = position * base^(-2i/head) / factor[i], i < head/2; (a, b) -> (a cos - b sin, a sin + b cos) where (a, b) are
-columns 2i, 2i+1 (interleaved) or i, i + head/2 (half_split).
-Tokens: two sequences of 6 and 4 tokens packed as 10 rows; positions start anew in the second, and no row looks into the other sequence.
-Target of a row: the next token of its own sequence; rows marked -1 in "targets" count for nothing (each sequence's last row and its
-prompt: rows 0 and 1 of the first, row 0 of the second). Loss = mean of -log softmax(logits)[target] over the counted rows.
-Variants: llama (interleaved, head tied, seed 1), llama3 (half_split, own head, rope factors 1 1.5 4 8, seed 2), qwen2 (half_split, tied,
-bias on q k v, seed 3). factor is 1 where not given.
-Then two steps of AdamW on A and B (loss and gradient anew in each): learning rate 1e-2, betas 0.9 0.999, epsilon 1e-8, decoupled decay
-0.1: p -= rate * decay * p; m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2; p -= rate * (m / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8).
+  each block, each map in the order q k v o gate up down:
+    lora A [rank, in] scale 1/sqrt(in), lora B [out, rank] scale 0.3
+Weights are then used as doubles holding those float32 values.
+Shape: width 32, heads 4, kv heads 2, head 8, hidden 48, vocabulary 37, 2 blocks, rank 2, alpha 4 (so the adapter's
+scale is s = alpha/rank = 2), norm epsilon 1e-5, rope base 10000.
+Equations:
+  y = x W^T (+ bias) + s (x A^T) B^T for all seven maps
+  norm(x) = x / sqrt(mean(x^2) + eps) * g
+  attention: softmax(q k^T / sqrt(head)) v; query head h reads kv head h // 2
+  x += o(attention); x += down(silu(gate(norm2(x))) * up(norm2(x))); logits = norm(x) head^T
+RoPE on q and k: angle = position * base^(-2i/head) / factor[i], i < head/2; (a, b) -> (a cos - b sin, a sin + b cos)
+where (a, b) are columns 2i, 2i+1 (interleaved) or i, i + head/2 (half_split).
+Tokens: two sequences of 6 and 4 tokens packed as 10 rows; positions start anew in the second, and no row looks into
+the other sequence. Target of a row: the next token of its own sequence; rows marked -1 in "targets" count for nothing
+(each sequence's last row and its prompt: rows 0 and 1 of the first, row 0 of the second).
+Loss = mean of -log softmax(logits)[target] over the counted rows.
+Variants: llama (interleaved, head tied, seed 1), llama3 (half_split, own head, rope factors 1 1.5 4 8, seed 2), qwen2
+(half_split, tied, bias on q k v, seed 3). factor is 1 where not given.
+Then two steps of AdamW on A and B (loss and gradient anew in each): learning rate 1e-2, betas 0.9 0.999, epsilon
+1e-8, decoupled decay 0.1:
+  p -= rate * decay * p; m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2
+  p -= rate * (m / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8)
 
-A "digest" of a matrix X with entries x_j, j counted row by row from 0:
-  [sum x_j, sum x_j * ((7 j) % 11 - 5), sqrt(sum x_j^2), x at j = 0, at j = size/3, at j = 2 size/3, at j = size - 1] (integer divisions).
-Stored per variant: loss, logits of rows 2 and 9 in full, digests of each block's output, of all logits, of the loss's gradient at the
-block outputs and at the embedding rows ("d_blocks" holds blocks+1 of them, the embedding rows' first), the gradient of every A and B; the
-loss after each AdamW step and digests of A and B after the second; for block 0's q, in full, dA and dB.
+A "digest" of a matrix X with entries x_j, j counted row by row from 0, has seven numbers:
+  sum x_j, sum x_j * ((7 j) % 11 - 5), sqrt(sum x_j^2), and x at j = 0, size/3, 2 size/3 (rounded down) and size - 1
+Stored per variant: loss; logits of rows 2 and 9 in full; digests of the embedding rows and each block's output
+("blocks"), of the loss's gradient at the same places ("d_blocks"), of all logits, and of the gradient of every A and
+B; for block 0's q dA and dB in full; the loss after each AdamW step and digests of every A and B after the second.
 """
+
 import json
 import os
 import sys
 
 import numpy as np
 
-VOCABULARY, WIDTH, HEADS, KV, HEAD, HIDDEN, BLOCKS, RANK, ALPHA, EPSILON, BASE = 37, 32, 4, 2, 8, 48, 2, 2, 4.0, 1e-5, 10000.0
+VOCABULARY, WIDTH, HEADS, KV, HEAD, HIDDEN, BLOCKS = 37, 32, 4, 2, 8, 48, 2
+RANK, ALPHA, EPSILON, BASE = 2, 4.0, 1e-5, 10000.0
 SCALE = ALPHA / RANK
 IDS = [5, 17, 2, 30, 11, 8, 36, 0, 21, 17]
 LENGTHS = [6, 4]
 TARGETS = [-1, -1, 30, 11, 8, -1, -1, 21, 17, -1]
-MAPS = {"q": (WIDTH, HEADS * HEAD), "k": (WIDTH, KV * HEAD), "v": (WIDTH, KV * HEAD), "o": (HEADS * HEAD, WIDTH),
-        "gate": (WIDTH, HIDDEN), "up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}  # (in, out)
-VARIANTS = {"llama": dict(seed=1, interleaved=True, tied=True, bias=False, factors=[1.0] * 4),
-            "llama3": dict(seed=2, interleaved=False, tied=False, bias=False, factors=[1.0, 1.5, 4.0, 8.0]),
-            "qwen2": dict(seed=3, interleaved=False, tied=True, bias=True, factors=[1.0] * 4)}
+MAPS = {
+    "q": (WIDTH, HEADS * HEAD),
+    "k": (WIDTH, KV * HEAD),
+    "v": (WIDTH, KV * HEAD),
+    "o": (HEADS * HEAD, WIDTH),
+    "gate": (WIDTH, HIDDEN),
+    "up": (WIDTH, HIDDEN),
+    "down": (HIDDEN, WIDTH),
+}  # (in, out)
+VARIANTS = {
+    "llama": dict(seed=1, interleaved=True, tied=True, bias=False, factors=[1.0] * 4),
+    "llama3": dict(seed=2, interleaved=False, tied=False, bias=False, factors=[1.0, 1.5, 4.0, 8.0]),
+    "qwen2": dict(seed=3, interleaved=False, tied=True, bias=True, factors=[1.0] * 4),
+}
 
 
 class Stream:
@@ -84,8 +103,8 @@ def make_model(v):
         model["blocks"].append(b)
     model["norm"] = norm()
     model["head"] = model["E"] if v["tied"] else s.draw((VOCABULARY, WIDTH), 0.3)
-    lora = [{name: [s.draw((RANK, i), 1 / np.sqrt(i)), s.draw((o, RANK), 0.3)] for name, (i, o) in MAPS.items()} for _ in range(BLOCKS)]
-    return model, lora
+    pair = lambda i, o: [s.draw((RANK, i), 1 / np.sqrt(i)), s.draw((o, RANK), 0.3)]
+    return model, [{name: pair(*sizes) for name, sizes in MAPS.items()} for _ in range(BLOCKS)]
 
 
 def angles(v):
@@ -170,7 +189,8 @@ def block_backward(v, b, lora, kept, dout, cos, sin):
     dq = rope(v, np.einsum("hts,shd->thd", dz, k), cos, -sin)
     dk = rope(v, gather(np.einsum("hts,thd->shd", dz, kept["q"])), cos, -sin)
     dv = gather(np.einsum("hts,thd->shd", p, da))
-    dh = sum(linear_backward(b, name, lora[name], kept["h"], d.reshape(rows, -1), grad) for name, d in (("q", dq), ("k", dk), ("v", dv)))
+    pull = lambda name, d: linear_backward(b, name, lora[name], kept["h"], d.reshape(rows, -1), grad)
+    dh = pull("q", dq) + pull("k", dk) + pull("v", dv)
     return dy + norm_backward(dh, kept["x"], b["norm1"], kept["r1"]), grad
 
 
@@ -223,8 +243,8 @@ def adamw(lora, gradients, state, t, rate=1e-2, decay=0.1):
 def digest(x):
     x = np.asarray(x).ravel()
     j = np.arange(x.size)
-    values = [x.sum(), (x * ((7 * j) % 11 - 5)).sum(), np.sqrt((x * x).sum()), x[0], x[x.size // 3], x[2 * x.size // 3], x[-1]]
-    return numbers(values)
+    sums = [x.sum(), (x * ((7 * j) % 11 - 5)).sum(), np.sqrt((x * x).sum())]
+    return numbers(sums + [x[0], x[x.size // 3], x[2 * x.size // 3], x[-1]])
 
 
 def numbers(values):
@@ -232,17 +252,21 @@ def numbers(values):
 
 
 def digests(layers):
-    return [{f"{name}.{side}": digest(pair[index]) for name, pair in layer.items() for index, side in enumerate("AB")} for layer in layers]
+    each = lambda layer: {f"{m}.{side}": digest(x) for m, pair in layer.items() for side, x in zip("AB", pair)}
+    return [each(layer) for layer in layers]
 
 
 def figures(v):
     model, lora = make_model(v)
     loss, logits, outputs, d_outputs, gradients = step(v, model, lora)
-    out = {"interleaved": v["interleaved"], "tied": v["tied"], "bias": v["bias"], "factors": v["factors"], "seed": v["seed"],
-           "first_weights": numbers(model["E"].ravel()[:4]), "last_weights": numbers(lora[-1]["down"][1].ravel()[-2:]),
-           "loss": numbers([loss])[0], "logits_2": numbers(logits[2]), "logits_9": numbers(logits[9]), "logits": digest(logits),
-           "blocks": [digest(x) for x in outputs], "d_blocks": [digest(x) for x in d_outputs], "gradients": digests(gradients),
-           "q_dA": numbers(gradients[0]["q"][0]), "q_dB": numbers(gradients[0]["q"][1])}
+    out = {key: v[key] for key in ("interleaved", "tied", "bias", "factors", "seed")}
+    out["first_weights"] = numbers(model["E"].ravel()[:4])
+    out["last_weights"] = numbers(lora[-1]["down"][1].ravel()[-2:])
+    out["loss"] = numbers([loss])[0]
+    out["logits_2"], out["logits_9"], out["logits"] = numbers(logits[2]), numbers(logits[9]), digest(logits)
+    out["blocks"], out["d_blocks"] = [digest(x) for x in outputs], [digest(x) for x in d_outputs]
+    out["gradients"] = digests(gradients)
+    out["q_dA"], out["q_dB"] = (numbers(g) for g in gradients[0]["q"])
     state, losses = {}, []
     for t in (1, 2):
         _, _, _, _, gradients = step(v, model, lora)
@@ -252,107 +276,23 @@ def figures(v):
     return out
 
 
-def check_complex_steps(v):
-    """Largest departure of any adapter gradient from Im f(p + ih)/h, h = 1e-30 (no cancellation), relative to the tensor's largest."""
-    model, lora = make_model(v)
-    gradients, worst = step(v, model, lora)[4], 0.0
-    for layer in range(BLOCKS):
-        for name in MAPS:
-            for side in (0, 1):
-                original, numeric = lora[layer][name][side], np.empty(lora[layer][name][side].shape)
-                for j in np.ndindex(original.shape):
-                    lora[layer][name][side] = original.astype(complex)
-                    lora[layer][name][side][j] += 1e-30j
-                    numeric[j] = forward(v, model, lora)[0].imag / 1e-30
-                lora[layer][name][side] = original
-                g = gradients[layer][name][side]
-                worst = max(worst, abs(numeric - g).max() / abs(g).max())
-    return worst
-
-
-def check_transformers(name, v):
-    """The same model through transformers with merged weights, each sequence alone; the largest relative departure of loss, logits and
-    merged-weight gradients dW (then dA = s B^T dW, dB = s dW A^T). Its norms compute in f32, hence about 1e-6."""
-    import torch
-    import transformers
-    model, lora = make_model(v)
-    loss, logits, _, _, gradients = step(v, model, lora)
-    common = dict(vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=HIDDEN, num_hidden_layers=BLOCKS, num_attention_heads=HEADS,
-                  num_key_value_heads=KV, rms_norm_eps=EPSILON, rope_theta=BASE, attn_implementation="eager", tie_word_embeddings=False)
-    hf = (transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**common)) if v["bias"] else
-          transformers.LlamaForCausalLM(transformers.LlamaConfig(**common))).double().eval()
-    put = lambda place, value: place.data.copy_(torch.tensor(value))
-    # transformers turns i with i + head/2; rows of an interleaved model go to that order.
-    turn = lambda w, n: (np.concatenate([w.reshape(n, HEAD, -1)[:, 0::2], w.reshape(n, HEAD, -1)[:, 1::2]], 1).reshape(w.shape)
-                         if v["interleaved"] else w)
-    back = lambda w, n: (np.stack([w.reshape(n, HEAD, -1)[:, :HEAD // 2], w.reshape(n, HEAD, -1)[:, HEAD // 2:]], 2).reshape(w.shape)
-                         if v["interleaved"] else w)
-    heads = {"q": HEADS, "k": KV}
-    places = []
-    put(hf.model.embed_tokens.weight, model["E"]), put(hf.lm_head.weight, model["head"]), put(hf.model.norm.weight, model["norm"])
-    for layer, b, pairs in zip(hf.model.layers, model["blocks"], lora):
-        put(layer.input_layernorm.weight, b["norm1"]), put(layer.post_attention_layernorm.weight, b["norm2"])
-        places.append({})
-        for m in MAPS:
-            linear_map = getattr(layer.self_attn if m in "qkvo" else layer.mlp, m + "_proj")
-            w = b[m] + SCALE * pairs[m][1] @ pairs[m][0]
-            put(linear_map.weight, turn(w, heads[m]) if m in heads else w)
-            if m + "_bias" in b:
-                put(linear_map.bias, turn(b[m + "_bias"], heads[m]) if m in heads else b[m + "_bias"])
-            places[-1][m] = linear_map.weight
-    emb = hf.model.rotary_emb if hasattr(hf.model, "rotary_emb") else None
-    for rotary in [emb] + [layer.self_attn.rotary_emb for layer in hf.model.layers if hasattr(layer.self_attn, "rotary_emb")]:
-        if rotary is not None:
-            inverse = torch.tensor(BASE ** (-2.0 * np.arange(HEAD // 2) / HEAD) / np.array(v["factors"]))
-            rotary.register_buffer("inv_freq", inverse, persistent=False)
-            if hasattr(rotary, "_set_cos_sin_cache"):
-                rotary._set_cos_sin_cache(64, "cpu", torch.float64)
-    total, start, worst = 0, 0, 0.0
-    for n in LENGTHS:
-        z = hf(input_ids=torch.tensor([IDS[start:start + n]])).logits[0].double()
-        worst = max(worst, abs(z.detach().numpy() - logits[start:start + n]).max() / abs(logits).max())
-        total = total + sum(-torch.log_softmax(z[t], -1)[TARGETS[start + t]] for t in range(n) if TARGETS[start + t] >= 0)
-        start += n
-    total = total / sum(t >= 0 for t in TARGETS)
-    total.backward()
-    worst = max(worst, abs(total.item() - loss) / loss)
-    for grads, pairs, own in zip(gradients, lora, places):
-        for m, place in own.items():
-            dW = place.grad.numpy()
-            dW = back(dW, heads[m]) if m in heads else dW
-            for mine, theirs in ((grads[m][0], SCALE * pairs[m][1].T @ dW), (grads[m][1], SCALE * dW @ pairs[m][0].T)):
-                worst = max(worst, abs(mine - theirs).max() / abs(mine).max())
-    return worst
-
-
 def main():
-    out = {"ids": IDS, "lengths": LENGTHS, "targets": TARGETS, "width": WIDTH, "heads": HEADS, "kv_heads": KV, "head": HEAD, "hidden": HIDDEN,
-           "vocabulary": VOCABULARY, "blocks": BLOCKS, "rank": RANK, "alpha": ALPHA, "epsilon": EPSILON, "rope_base": BASE}
-    if "--check" in sys.argv:
-        failed = False
-        try:
-            import torch, transformers
-            other = f"torch {torch.__version__}, transformers {transformers.__version__}"
-        except ImportError:
-            other = None
-            print("torch or transformers missing: that half of the check is skipped")
-        for name, v in VARIANTS.items():
-            away = check_complex_steps(v)
-            failed = failed or not away < 1e-11
-            print(f"{name}: gradients depart from complex steps by {away:.2g}")
-            if other:
-                away = check_transformers(name, v)
-                failed = failed or not away < 1e-5
-                print(f"{name}: loss, logits and gradients depart from {other} by {away:.2g}")
-        sys.exit(1 if failed else 0)
+    out = {"ids": IDS, "lengths": LENGTHS, "targets": TARGETS, "width": WIDTH, "heads": HEADS, "kv_heads": KV}
+    out.update(head=HEAD, hidden=HIDDEN, vocabulary=VOCABULARY, blocks=BLOCKS, rank=RANK, alpha=ALPHA)
+    out.update(epsilon=EPSILON, rope_base=BASE)
     out["variants"] = {name: figures(v) for name, v in VARIANTS.items()}
-    path = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "tiny-step.json")
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tiny-step.json")
+    if len(sys.argv) > 2 or any(argument.startswith("-") for argument in sys.argv[1:]):
+        sys.exit("usage: tiny_step.py [OUT.json]")
+    path = sys.argv[1] if len(sys.argv) > 1 else beside
     text = json.dumps(out, separators=(",", ":"))
-    for key in ('"variants"', '"llama"', '"llama3"', '"qwen2"', '"logits_2"', '"blocks":[[', '"gradients"', '"q_dA"', '"loss_after"', '"after"'):
+    starts = ["variants", "llama", "llama3", "qwen2", "logits_2", "gradients", "q_dA", "loss_after", "after"]
+    for key in [f'"{name}"' for name in starts] + ['"blocks":[[']:
         text = text.replace(key, "\n" + key)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + "\n")
-    print(f"{path}: {os.path.getsize(path)} bytes,", {k: (v["loss"], v["loss_after"]) for k, v in out["variants"].items()})
+    losses = {name: (v["loss"], v["loss_after"]) for name, v in out["variants"].items()}
+    print(f"{path}: {os.path.getsize(path)} bytes,", losses)
 
 
 if __name__ == "__main__":

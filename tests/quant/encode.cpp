@@ -80,16 +80,26 @@ TEST_CASE("encode: q5_0 has a fifth bit, q8_0 rounds half away from zero") {
 }
 
 TEST_CASE("encode: what is decoded lies within the format's step") {
-    struct limit { format const* how; float step; };
+    struct limit {
+        format const* how;
+        float step;
+    };
     for (float const size : {1.0f, 0.05f, 250.0f}) {
         auto x = ramp(size);
         auto const more = ramp(size * 0.3f);
         x.insert(x.end(), more.begin(), more.end());
-        for (auto const& [how, step] : {limit{&f32, 0}, {&f16, 1e-3f}, {&bf16, 7e-3f}, {&q4_0, 0.201f}, {&q4_1, 0.104f}, {&q5_0, 0.101f},
-                                        {&q5_1, 0.051f}, {&q8_0, 0.007f}}) {
+        for (auto const& [how, step] : {limit{&f32, 0},
+                                        {&f16, 1e-3f},
+                                        {&bf16, 7e-3f},
+                                        {&q4_0, 0.201f},
+                                        {&q4_1, 0.104f},
+                                        {&q5_0, 0.101f},
+                                        {&q5_1, 0.051f},
+                                        {&q8_0, 0.007f}}) {
             INFO(how->name, " ", size);
             auto const y = decoded(*how, encoded(*how, x), x.size());
-            for (std::size_t i = 0; i < x.size(); ++i) CHECK(std::abs(y[i] - x[i]) <= step * size * (i < 32 ? 1.0f : 0.31f));
+            for (std::size_t i = 0; i < x.size(); ++i)
+                CHECK(std::abs(y[i] - x[i]) <= step * size * (i < 32 ? 1.0f : 0.31f));
         }
     }
 }

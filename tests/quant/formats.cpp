@@ -18,14 +18,16 @@ namespace {
 
 std::vector<std::byte> from_hex(std::string const& hex) {
     std::vector<std::byte> bytes(hex.size() / 2);
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
     return bytes;
 }
 
 std::string hex_of(float const* x, std::size_t n) {
     std::string hex;
     for (std::size_t i = 0; i < n; ++i)
-        for (int shift : {4, 0, 12, 8, 20, 16, 28, 24}) hex += "0123456789abcdef"[std::bit_cast<std::uint32_t>(x[i]) >> shift & 15];
+        for (int shift : {4, 0, 12, 8, 20, 16, 28, 24})
+            hex += "0123456789abcdef"[std::bit_cast<std::uint32_t>(x[i]) >> shift & 15];
     return hex;
 }
 
@@ -75,7 +77,8 @@ TEST_CASE("formats: blocks decode to ggml's bits") {
             INFO(name);
             CHECK(hex_of(x.data(), 8) == b["f32le_hex_first8"].get<std::string>());
             CHECK(hex_of(x.data() + x.size() - 4, 4) == b["f32le_hex_last4"].get<std::string>());
-            CHECK(graft_test::sha256({reinterpret_cast<char const*>(x.data()), x.size() * 4}) == b["sha256_f32le"].get<std::string>());
+            CHECK(graft_test::sha256({reinterpret_cast<char const*>(x.data()), x.size() * 4}) ==
+                  b["sha256_f32le"].get<std::string>());
             for (index_t i = 0; i < how->block; ++i)
                 CHECK(same_bits(decode_one(*how, bytes.data(), i), x[static_cast<std::size_t>(i)]));
             ++blocks;
@@ -87,7 +90,8 @@ TEST_CASE("formats: blocks decode to ggml's bits") {
 TEST_CASE("formats: blocks computed by hand") {
     // d = 0.5 (0x3800), m = -1 (0xbc00); byte 0 holds 3 and 12, byte 15 holds 15 and 0.
     std::string const nibbles = "c3" + std::string(28, '8') + "0f";
-    auto const check = [](format const& how, std::string const& hex, std::vector<std::pair<std::size_t, float>> const& wanted) {
+    auto const check = [](format const& how, std::string const& hex,
+                          std::vector<std::pair<std::size_t, float>> const& wanted) {
         auto const bytes = from_hex(hex);
         REQUIRE(static_cast<index_t>(bytes.size()) == how.bytes);
         std::vector<float> x(static_cast<std::size_t>(how.block));
@@ -103,15 +107,24 @@ TEST_CASE("formats: blocks computed by hand") {
     // Fifth bits of numbers 0, 15 and 31.
     check(q5_0, "003801800080" + nibbles, {{0, 1.5f}, {16, -2.0f}, {15, 7.5f}, {31, 0.0f}, {1, -4.0f}});
     check(q5_1, "003800bc01800080" + nibbles, {{0, 8.5f}, {16, 5.0f}, {15, 14.5f}, {31, 7.0f}, {1, 3.0f}});
-    check(q8_0, "0038" "80" + std::string(60, '0') + "7f", {{0, -64.0f}, {31, 63.5f}, {1, 0.0f}});
+    check(q8_0,
+          "0038"
+          "80" +
+              std::string(60, '0') + "7f",
+          {{0, -64.0f}, {31, 63.5f}, {1, 0.0f}});
     // Scales: group 0 has 2, minimum 1; group 4 has 1 | 3 << 4 = 49, minimum 2 | 1 << 4 = 18.
-    std::string const scales = "c2000000" "41000000" "21000000";
+    std::string const scales =
+        "c2000000"
+        "41000000"
+        "21000000";
     check(q4_k, "0038003c" + scales + "5a" + std::string(126, '0') + std::string(128, '1'),
           {{0, 9.0f}, {32, 0.0f}, {1, -1.0f}, {128, 24.5f - 18.0f}, {160, 0.0f}});
-    check(q5_k, "0038003c" + scales + "11" + std::string(62, '0') + "5a" + std::string(126, '0') + std::string(128, '1'),
+    check(q5_k,
+          "0038003c" + scales + "11" + std::string(62, '0') + "5a" + std::string(126, '0') + std::string(128, '1'),
           {{0, 25.0f}, {1, -1.0f}, {128, 0.5f * 49 * 17 - 18.0f}, {129, 6.5f}});
     // Number 0: low 10, upper 1; number 64: low 5, upper 2; scales 3 (numbers 0 … 15) and -2 (numbers 64 … 79).
-    check(q6_k, "5a" + std::string(254, '0') + "21" + std::string(126, '0') + "03000000fe" + std::string(22, '0') + "0038",
+    check(q6_k,
+          "5a" + std::string(254, '0') + "21" + std::string(126, '0') + "03000000fe" + std::string(22, '0') + "0038",
           {{0, 1.5f * (10 + 16 - 32)}, {64, -1.0f * (5 + 32 - 32)}, {1, 1.5f * -32}});
 }
 

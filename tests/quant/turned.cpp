@@ -21,7 +21,8 @@ TEST_CASE("turned: every decoder gives the bits of the rows' decoder") {
         std::uint32_t seed = 5;
         for (auto& b : rows) b = static_cast<std::byte>((seed = seed * 1664525u + 1013904223u) >> 24);
         for (auto const& [first, count, width] : {std::array<index_t, 3>{0, 160, 16}, {32, 64, 48}, {128, 32, 19}}) {
-            std::vector<float> out(static_cast<std::size_t>(count * width + 1), 7.0f), row(static_cast<std::size_t>(count));
+            std::vector<float> out(static_cast<std::size_t>(count * width + 1), 7.0f),
+                row(static_cast<std::size_t>(count));
             sixteen(rows.data(), row_bytes, first, count, out.data(), width);
             for (index_t j = 0; j < 16; ++j) {
                 f.how->decode(rows.data() + j * row_bytes, first, count, row.data());

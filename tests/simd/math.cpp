@@ -42,7 +42,8 @@ void check_function() {
     for (int s = 0; s < steps; ++s) {
         std::array<T, W> x, y;
         for (std::size_t l = 0; l < W; ++l) {
-            double const u = F::from + (F::to - F::from) * (s + (static_cast<double>(l) + 0.37) / static_cast<double>(W)) / steps;
+            double const u =
+                F::from + (F::to - F::from) * (s + (static_cast<double>(l) + 0.37) / static_cast<double>(W)) / steps;
             x[l] = static_cast<T>(s % 2 && F::from < 0 ? u * std::ldexp(1.0, -(s % 29)) : u);
         }
         F::of(pack<T>::load(x.data())).store(y.data());
@@ -101,8 +102,10 @@ TEST_CASE("math: sine and cosine of small and of large angles") {
     double worst = 0;
     for (int i = -200000; i <= 200000; ++i) {
         double const x = i * 5.2 + std::ldexp(1.0, -(i & 31));
-        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::sin(x)) - std::sin(static_cast<long double>(x)))));
-        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::cos(x)) - std::cos(static_cast<long double>(x)))));
+        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::sin(x)) -
+                                                             std::sin(static_cast<long double>(x)))));
+        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::cos(x)) -
+                                                             std::cos(static_cast<long double>(x)))));
     }
     CHECK(worst < 4e-16);
     CHECK(graft::sin(0.0) == 0);

@@ -20,23 +20,25 @@ struct kind {
 };
 
 template <class T>
-constexpr std::array<T, 16> first{T(1.5), T(-2), T(0), T(3.25), T(-0.125), T(1e20), T(-7), T(0.1),
-                                  T(9), T(-1e-20), T(5), T(-6), T(1e-3), T(2), T(-0.0), T(11)};
+constexpr std::array<T, 16> first{T(1.5), T(-2),     T(0), T(3.25), T(-0.125), T(1e20), T(-7),   T(0.1),
+                                  T(9),   T(-1e-20), T(5), T(-6),   T(1e-3),   T(2),    T(-0.0), T(11)};
 template <class T>
-constexpr std::array<T, 16> second{T(2), T(-3), T(4), T(-0.5), T(8), T(1e-20), T(-7), T(0.3),
-                                   T(-9), T(3), T(1), T(6), T(-2), T(2.5), T(1), T(-4)};
+constexpr std::array<T, 16> second{T(2),  T(-3), T(4), T(-0.5), T(8),  T(1e-20), T(-7), T(0.3),
+                                   T(-9), T(3),  T(1), T(6),    T(-2), T(2.5),   T(1),  T(-4)};
 
 template <class P, class T, class F>
 void check_lanes(P const& got, F wanted) {
     std::array<T, 16> out{};
     got.store(out.data());
-    for (index_t i = 0; i < P::width; ++i) CHECK(out[static_cast<std::size_t>(i)] == wanted(static_cast<std::size_t>(i)));
+    for (index_t i = 0; i < P::width; ++i)
+        CHECK(out[static_cast<std::size_t>(i)] == wanted(static_cast<std::size_t>(i)));
 }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("pack: each operation is the scalar one in every lane", K, kind<float, native_width<float>>, kind<float, 1>,
-                   kind<float, 4>, kind<double, native_width<double>>, kind<double, 1>, kind<double, 2>) {
+TEST_CASE_TEMPLATE("pack: each operation is the scalar one in every lane", K, kind<float, native_width<float>>,
+                   kind<float, 1>, kind<float, 4>, kind<double, native_width<double>>, kind<double, 1>,
+                   kind<double, 2>) {
     using T = typename K::number;
     using P = pack<T, K::width>;
     auto const& x = first<T>;
@@ -61,7 +63,10 @@ TEST_CASE_TEMPLATE("pack: each operation is the scalar one in every lane", K, ki
     c += b;
     c *= b;
     c -= a;
-    check(c, [&](std::size_t i) { T const p = (x[i] + y[i]) * y[i]; return p - x[i]; });
+    check(c, [&](std::size_t i) {
+        T const p = (x[i] + y[i]) * y[i];
+        return p - x[i];
+    });
 }
 
 TEST_CASE("pack: fma rounds once where the target can") {
@@ -100,8 +105,10 @@ TEST_CASE_TEMPLATE("pack: a tail reads and writes its numbers only", T, float, d
         for (std::size_t i = 0; i < 17; ++i) in[i] = static_cast<T>(i + 1), out[i] = T(-1);
         P::load_some(in.data() + 1, n).store(all.data());
         P::load(in.data()).store_some(out.data() + 1, n);
-        for (index_t i = 0; i < P::width; ++i) CHECK(all[static_cast<std::size_t>(i)] == (i < n ? static_cast<T>(i + 2) : T(0)));
-        for (index_t i = 0; i < 17; ++i) CHECK(out[static_cast<std::size_t>(i)] == (i >= 1 && i <= n ? static_cast<T>(i) : T(-1)));
+        for (index_t i = 0; i < P::width; ++i)
+            CHECK(all[static_cast<std::size_t>(i)] == (i < n ? static_cast<T>(i + 2) : T(0)));
+        for (index_t i = 0; i < 17; ++i)
+            CHECK(out[static_cast<std::size_t>(i)] == (i >= 1 && i <= n ? static_cast<T>(i) : T(-1)));
     }
     // A tail that ends where the memory ends: the sanitizers see a read beyond.
     std::array<T, 3> short_row{T(1), T(2), T(3)};

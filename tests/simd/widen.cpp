@@ -48,7 +48,8 @@ TEST_CASE("widen: rows of halves and brain floats of any length and alignment") 
         CHECK(out.back() == -1.0f);
         brain_to_floats(from, count, out.data());
         for (index_t i = 0; i < count; ++i)
-            CHECK(out[static_cast<std::size_t>(i)] == std::bit_cast<float>(static_cast<std::uint32_t>(0x3c00 + 64 * i) << 16));
+            CHECK(out[static_cast<std::size_t>(i)] ==
+                  std::bit_cast<float>(static_cast<std::uint32_t>(0x3c00 + 64 * i) << 16));
         CHECK(out.back() == -1.0f);
     }
 }

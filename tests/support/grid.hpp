@@ -29,7 +29,9 @@ inline constexpr T poison = std::numeric_limits<T>::quiet_NaN();
 
 /// Scratch of n numbers, each poisoned.
 template <class T>
-std::vector<T> scratch(index_t n) { return std::vector<T>(static_cast<std::size_t>(n), poison<T>); }
+std::vector<T> scratch(index_t n) {
+    return std::vector<T>(static_cast<std::size_t>(n), poison<T>);
+}
 
 /// rows × columns numbers with `gap` poisoned numbers after each row.
 template <class T>
@@ -42,7 +44,8 @@ struct grid {
     /// Uniform in ±size.
     grid(index_t r, index_t c, std::uint64_t seed, double size) : grid(r, c) {
         for (index_t i = 0; i < r; ++i)
-            for (index_t j = 0; j < c; ++j) (*this)(i, j) = static_cast<T>(size * spread(seed, static_cast<std::uint64_t>(i * c + j)));
+            for (index_t j = 0; j < c; ++j)
+                (*this)(i, j) = static_cast<T>(size * spread(seed, static_cast<std::uint64_t>(i * c + j)));
     }
     template <class U>
     explicit grid(grid<U> const& other) : rows(other.rows), columns(other.columns), stride(other.stride) {
@@ -70,7 +73,7 @@ struct grid {
     }
 };
 
-/// The largest |a - b| / (absolute + relative |b|): at most 1 where all numbers agree; infinity where one is not a number.
+/// The largest |a - b| / (absolute + relative |b|): at most 1 where all numbers agree, infinity where one is no number.
 template <class A, class B>
 double distance(grid<A> const& a, grid<B> const& b, double absolute, double relative) {
     double worst = 0;

@@ -32,9 +32,8 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
     std::vector<std::string> tokens;
     std::vector<std::int32_t> types;
     for (unsigned byte = 0; byte < 256; ++byte) {
-        std::string s;
-        append_utf8(s, byte_to_letter(static_cast<unsigned char>(byte)));
-        tokens.push_back(s), types.push_back(1);
+        char const one = static_cast<char>(byte);
+        tokens.push_back(spell_bytes({&one, 1})), types.push_back(1);
     }
     for (char const* merged : {"he", "th"}) tokens.emplace_back(merged), types.push_back(1);
     for (char const* control : {"<|im_start|>", "<|im_end|>"}) tokens.emplace_back(control), types.push_back(3);

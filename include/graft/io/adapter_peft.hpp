@@ -95,10 +95,11 @@ inline result<adapter> parse_peft(std::string_view config_text, std::string cons
     for (auto const& [module, pair] : *found) {
         auto p = detail::read_pair(*parsed, module, pair, *config, config_file);
         if (!p) return p.error();
-        bool const wanted = config->targets.empty() ||
-                            std::any_of(config->targets.begin(), config->targets.end(), [&](std::string const& t) {
-                                return module == t || module.ends_with("." + t) || t == "all-linear";
-                            });
+        auto const named = [&name = p->module](std::string const& t) {
+            return name == t || name.ends_with("." + t) || t == "all-linear";
+        };
+        bool const wanted =
+            config->targets.empty() || std::any_of(config->targets.begin(), config->targets.end(), named);
         if (!wanted)
             return detail::bad_pair(cause::bad_file, tensor_file, module,
                                     "is not one of the target_modules of adapter_config.json");

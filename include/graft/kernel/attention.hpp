@@ -5,6 +5,8 @@
 #include <graft/kernel/attention_tiles.hpp>
 #include <graft/kernel/softmax.hpp>
 
+#include <algorithm>
+
 namespace graft {
 
 namespace detail {

@@ -30,14 +30,16 @@ GRAFT_INLINE void spread_row(T const* row, index_t count, T* panels, index_t k, 
         index_t const left = count - n, width = panel_width<T>(left);
         T* const to = panels + k * width;
         for (index_t v = 0; v < width; v += W) {
-            if (left - v >= W) P::load(row + n + v).store(to + v);
-            else P::load_some(row + n + v, std::max(left - v, index_t(0))).store(to + v);
+            if (left - v >= W)
+                P::load(row + n + v).store(to + v);
+            else
+                P::load_some(row + n + v, std::max(left - v, index_t(0))).store(to + v);
         }
     }
 }
 
-/// Rows of numbers at `from`, `stride` apart, become W columns of a panel of `width`: to[k * width + j] = from[j * stride + k].
-/// Columns from `rows` on are 0.
+/// Rows of numbers at `from`, `stride` apart, become W columns of a panel of `width`:
+/// to[k * width + j] = from[j * stride + k]. Columns from `rows` on are 0.
 template <class T>
 GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t depth, T* to, index_t width) {
     using P = pack<T>;
@@ -46,7 +48,9 @@ GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t
     for (index_t k = 0; k < depth; k += W) {
         index_t const left = depth - k;
         for (index_t j = 0; j < W; ++j) {
-            P const p = j >= rows ? P(T(0)) : left >= W ? P::load(from + j * stride + k) : P::load_some(from + j * stride + k, left);
+            P const p = j >= rows   ? P(T(0))
+                        : left >= W ? P::load(from + j * stride + k)
+                                    : P::load_some(from + j * stride + k, left);
             r[j] = std::bit_cast<vector_t<T, W>>(p);
         }
         transpose<T>(r);
@@ -67,7 +71,8 @@ struct matrix_source {
     void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte*) const {
         constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;
         if (!transposed) {
-            for (index_t k = 0; k < depth; ++k) detail::spread_row(data + (k0 + k) * stride + n0, count, panels, k, depth);
+            for (index_t k = 0; k < depth; ++k)
+                detail::spread_row(data + (k0 + k) * stride + n0, count, panels, k, depth);
             return;
         }
         for (index_t n = 0; n < count; n += panel, panels += panel * depth) {

@@ -4,12 +4,12 @@
 
 #include <graft/kernel/panel.hpp>
 
-// The order of sums. The depth (the index that is summed over) is cut into blocks; within a block each element of c is one
-// chain of fma from 0, in order; blocks are added to c in order, each scaled. Blocks depend on the depth alone, so results do
-// not depend on lanes, tiles, strides or the target's width.
+// The order of sums. The depth (the index that is summed over) is cut into blocks; within a block each element of c is
+// one chain of fma from 0, in order; blocks are added to c in order, each scaled. Blocks depend on the depth alone, so
+// results do not depend on lanes, tiles, strides, the number of rows or the target's width.
 //   a b     a's columns are cut evenly: ⌈K / 256⌉ blocks, rounded up to 32.
-//   t(a) b  a sum over rows (tokens, in gradients of weights) is cut every `depth_block` rows: adding up the products of
-//           slices whose lengths are multiples of it gives the same bits as one product.
+//   t(a) b  a sum over rows (tokens, in gradients of weights) is cut every `depth_block` rows: adding up the products
+//           of slices whose lengths are multiples of it gives the bits of one product.
 
 namespace graft {
 
@@ -22,10 +22,10 @@ constexpr index_t depth_of(index_t depth) {
     return blocks < 2 ? longest_depth : round_up((depth + blocks - 1) / blocks, 32);
 }
 
-/// Bytes that one lane packs into. The plan gives each lane so many; without a plan a third of it lies on the stack.
+/// Bytes that one lane packs into. The plan gives each lane so many; without a plan a third of that lies on the stack.
 template <class T>
-inline constexpr index_t product_panel_bytes =
-    round_up(longest_depth * product_tiling<T>::group * static_cast<index_t>(sizeof(T)) + weight_source<T>::scratch_bytes, 64);
+inline constexpr index_t product_panel_bytes = round_up(
+    longest_depth* product_tiling<T>::group* static_cast<index_t>(sizeof(T)) + weight_source<T>::scratch_bytes, 64);
 
 namespace detail {
 
@@ -39,19 +39,30 @@ struct product_job {
     bool accumulate;
 };
 
-/// Columns of a task: as many as allowed, unless fewer shorten the longest lane. Depends on speed only, never on results.
-inline index_t group_for(index_t columns, index_t largest, index_t lanes) {
-    index_t best = largest, best_time = columns * largest + largest;
+/// What `columns` cost, in a unit that only compares: a panel pays its registers, and something for being one.
+template <class T>
+constexpr index_t cost_of(index_t columns) {
+    using S = product_tiling<T>;
+    index_t const last = (columns % S::panel + S::width - 1) / S::width;
+    return columns / S::panel * (5 * S::registers + 2) + (last ? 5 * last + 2 : 0);
+}
+
+/// Columns of a task: as many as allowed, unless fewer make the longest lane shorter. Results do not depend on it.
+template <class T>
+index_t group_for(index_t columns, index_t largest, index_t lanes) {
+    index_t best = largest, best_cost = 0;
     for (index_t g = largest; g >= 32; g -= 32) {
-        index_t const tasks = (columns + g - 1) / g, time = (tasks + lanes - 1) / lanes * g;
-        if (time < best_time) best = g, best_time = time;
+        index_t const tasks = (columns + g - 1) / g;
+        index_t const cost = (tasks + lanes - 1) / lanes * cost_of<T>(std::min(g, columns));
+        if (g == largest || cost < best_cost) best = g, best_cost = cost;
     }
     return best;
 }
 
 /// Rows [i0, i0 + rows) and columns [n0, n0 + count) of c.
 template <class T, class Source>
-void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t rows, index_t n0, index_t count, std::byte* memory) {
+void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t rows, index_t n0, index_t count,
+                  std::byte* memory) {
     using S = product_tiling<T>;
     T* const panels = reinterpret_cast<T*>(memory + Source::scratch_bytes);
     for (index_t k0 = 0; k0 < p.depth; k0 += p.block) {
@@ -60,7 +71,8 @@ void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t 
         T const* const a = p.a + i0 * p.row_step + k0 * p.depth_step;
         for (index_t n = 0; n < count; n += S::panel) {
             index_t const left = std::min(count - n, S::panel);
-            panel_job<T> const job{depth, p.row_step, p.depth_step, panels + n * depth, p.c.stride, left, p.scale, p.accumulate || k0 > 0};
+            panel_job<T> const job{depth,      p.row_step, p.depth_step, panels + n * depth,
+                                   p.c.stride, left,       p.scale,      p.accumulate || k0 > 0};
             T* const c = p.c.data + i0 * p.c.stride + n0 + n;
             sweep(job, rows, a, c);
         }
@@ -71,8 +83,9 @@ void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t 
 template <class T, class Source>
 void product_on(workers const& on, product_job<T> const& p, Source const& b) {
     using S = product_tiling<T>;
-    index_t const fits = (on.panel_bytes - Source::scratch_bytes) / (longest_depth * static_cast<index_t>(sizeof(T))) / 32 * 32;
-    index_t const group = group_for(p.c.columns, std::min(fits, S::group), on.count);
+    index_t const fits =
+        (on.panel_bytes - Source::scratch_bytes) / (longest_depth * static_cast<index_t>(sizeof(T))) / 32 * 32;
+    index_t const group = group_for<T>(p.c.columns, std::min(fits, S::group), on.count);
     index_t const across = (p.c.columns + group - 1) / group;
     index_t const wanted = std::max(on.count / across, index_t(1));
     index_t const height = round_up((p.c.rows + wanted - 1) / wanted, S::rows);
@@ -86,7 +99,8 @@ void product_on(workers const& on, product_job<T> const& p, Source const& b) {
 /// Without a plan: one lane, a narrow group on the stack.
 template <class T, class Source>
 [[gnu::noinline]] void product_on_stack(product_job<T> const& p, Source const& b) {
-    alignas(64) std::byte memory[static_cast<std::size_t>(longest_depth * 32 * static_cast<index_t>(sizeof(T)) + Source::scratch_bytes)];
+    alignas(64) std::byte
+        memory[static_cast<std::size_t>(longest_depth * 32 * static_cast<index_t>(sizeof(T)) + Source::scratch_bytes)];
     product_on(workers{1, memory, sizeof memory, nullptr, nullptr}, p, b);
 }
 
@@ -103,14 +117,23 @@ void product_of(product_job<T> const& p, Source const& b) {
     product_on(*p.c.on, p, b);
 }
 
-template <class M> inline constexpr bool is_transposed = false;
-template <class M> inline constexpr bool is_transposed<transposed<M>> = true;
-template <class M> constexpr M const& untransposed(M const& m) { return m; }
-template <class M> constexpr M const& untransposed(transposed<M> const& t) { return t.m; }
+template <class M>
+inline constexpr bool is_transposed = false;
+template <class M>
+inline constexpr bool is_transposed<transposed<M>> = true;
+template <class M>
+constexpr M const& untransposed(M const& m) {
+    return m;
+}
+template <class M>
+constexpr M const& untransposed(transposed<M> const& t) {
+    return t.m;
+}
 
 }  // namespace detail
 
-/// c = scale · a b, or c += scale · a b. a is a matrix or its transpose; b a matrix, a stored weight, or the transpose of one.
+/// c = scale · a b, or c += scale · a b. a is a matrix or its transpose; b a matrix, a stored weight, or the transpose
+/// of one.
 /// shapes: c M × N, a M × K, b K × N, any sizes and strides; c overlaps neither factor.
 /// needs: fitting shapes (fault::shape); panels of `product_panel_bytes<T>` where c.on has panels (fault::memory).
 /// cost: 2 M N K flops; each number of b is packed (decoded) once, or once per lane where c has few columns.
@@ -122,8 +145,14 @@ void multiply(matrix<T> c, A a, B b, T scale, bool accumulate) {
     auto const& left = detail::untransposed(a);
     auto const& right = detail::untransposed(b);
     constexpr bool turned = detail::is_transposed<A>;
-    detail::product_job<T> const job{c, left.data, turned ? 1 : left.stride, turned ? left.stride : 1, columns(a),
-                                     turned ? depth_block : depth_of(columns(a)), scale, accumulate};
+    detail::product_job<T> const job{c,
+                                     left.data,
+                                     turned ? 1 : left.stride,
+                                     turned ? left.stride : 1,
+                                     columns(a),
+                                     turned ? depth_block : depth_of(columns(a)),
+                                     scale,
+                                     accumulate};
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(right)>, weight>) {
         detail::product_of(job, weight_source<T>{right, detail::is_transposed<B>});
     } else {

@@ -61,7 +61,8 @@ void turn_rows(matrix<T> to, matrix<T> from, matrix<Table> cosines, matrix<Table
 
 }  // namespace detail
 
-/// y: each pair (a, b) of each head of x becomes (a c - b s, b c + a s). The tables (of T or T const) have x's rows. y may be x.
+/// y: each pair (a, b) of each head of x becomes (a c - b s, b c + a s). y may be x.
+/// The tables have a row for each row of x; their numbers may be const.
 template <class T, class Table>
 void rope(matrix<T> y, matrix<T> x, matrix<Table> cosines, matrix<Table> sines, index_t head, rope_pairing pairing) {
     detail::turn_rows(y, x, cosines, sines, head, pairing, T(1), true);

@@ -22,11 +22,12 @@ namespace detail {
 
 /// How many packs of a row of the result are held at once: AVX2 has registers for 6 × 2, targets with 32 for 6 × 4.
 template <class T>
-inline constexpr index_t small_packs = native_width<T> * static_cast<index_t>(sizeof(T)) == 32 ? 2 : 4;
+inline constexpr index_t small_packs = native_width<T>* static_cast<index_t>(sizeof(T)) == 32 ? 2 : 4;
 
 /// Rows × Packs of the result.
 template <class T, int Rows, int Packs>
-void small_block(T* c, index_t c_stride, small_factor<T> a, T const* b, index_t b_stride, index_t depth, bool accumulate) {
+void small_block(T* c, index_t c_stride, small_factor<T> a, T const* b, index_t b_stride, index_t depth,
+                 bool accumulate) {
     constexpr index_t width = native_width<T>;
     pack<T> s[Rows][Packs];
 #pragma GCC unroll 8
@@ -68,7 +69,7 @@ void small_stripe(T* c, index_t c_stride, small_factor<T> a, T const* b, index_t
 
 }  // namespace detail
 
-/// c (m × n) = a b, or c += a b; b is depth × n. n is a multiple of the pack's width: tiles in scratch are padded to it.
+/// c (m × n) = a b, or c += a b; b is depth × n. n is a multiple of the pack's width, to which tiles are padded.
 /// Each element is one chain of fused additions in the order of the depth, whatever the width.
 template <class T>
 void small_product(T* c, index_t c_stride, small_factor<T> a, T const* b, index_t b_stride, index_t m, index_t n,

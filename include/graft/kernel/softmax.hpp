@@ -10,8 +10,8 @@
 
 namespace graft {
 
-/// e^x, or 0 where that is below the smallest normal number: x86 takes a hundred times longer over subnormal results, and
-/// what attention hides is far below.
+/// e^x, or 0 where that is below the smallest normal number: x86 takes a hundred times longer over subnormal results,
+/// and what attention hides is far below.
 template <class T, index_t W>
 GRAFT_INLINE pack<T, W> softmax_exp(pack<T, W> x) {
     using P = pack<T, W>;

@@ -19,9 +19,8 @@ struct product_tiling {
     static constexpr index_t rows = width == 1 ? 4 : 6, registers = width == 1 ? 4 : 2;
 #endif
     static constexpr index_t panel = registers * width;
-    /// Columns packed at a time: a multiple of 32 (a stored block) and of `panel`: a small part of the second-level
-    /// cache.
-    static constexpr index_t group = width == 1 ? 32 : 96;
+    /// Columns packed at a time, at most: whole stored blocks of 32, a small part of the second-level cache.
+    static constexpr index_t group = width == 1 ? 32 : 128;
 };
 
 /// What all tiles of one panel share: `depth` steps of B (packed, the panel's numbers of a step together), `columns` of C.

@@ -22,7 +22,8 @@ inline void put16(std::byte* to, std::uint16_t bits) { std::memcpy(to, &bits, si
 
 inline void put_half(std::byte* to, float x) {
     std::uint16_t const bits = float_to_half(x);
-    require((bits & 0x7c00) != 0x7c00, fault::numeric, "encode: a number is not finite or too large for half precision", 0, 0);
+    require((bits & 0x7c00) != 0x7c00, fault::numeric, "encode: a number is not finite or too large for half precision",
+            0, 0);
     put16(to, bits);
 }
 
@@ -50,7 +51,9 @@ float pack_symmetric(float const* x, packed_block& b) {
     return d;
 }
 
-struct range { float scale, minimum; };
+struct range {
+    float scale, minimum;
+};
 
 /// q = ⌊(x - min) / d + ½⌋ in 0 … Top with d = (max - min) / Top.
 template <int Top>
@@ -97,20 +100,32 @@ inline void encode_q8_0(float const* x, std::byte* to) {
 }  // namespace detail
 
 /// One row of `count` finite numbers into how.row_bytes(count) bytes at `to`.
-/// needs: `encodes(how)` (fault::format), whole blocks (fault::shape), finite numbers in the format's range (fault::numeric).
+/// needs: `encodes(how)` (fault::format), whole blocks (fault::shape), finite numbers within the format's range
+/// (fault::numeric).
 inline void encode(format const& how, float const* from, index_t count, std::byte* to) {
     require(encodes(how), fault::format, "encode: K blocks are only read", static_cast<index_t>(how.type),
             static_cast<index_t>(weight_type::q8_0));
     require(count % how.block == 0, fault::shape, "encode: a row is whole blocks", count, round_up(count, how.block));
     for (index_t i = 0; i < count; ++i)
-        require(abs(from[i]) <= 0x1.fffffep127f, fault::numeric, "encode: a number is not finite (index, count)", i, count);
+        require(abs(from[i]) <= 0x1.fffffep127f, fault::numeric, "encode: a number is not finite (index, count)", i,
+                count);
     for (index_t i = 0; i < count; i += how.block, from += how.block, to += how.bytes) {
         switch (how.type) {
-            case weight_type::f32: std::memcpy(to, from, 4); break;
-            case weight_type::f16: detail::put_half(to, *from); break;
-            case weight_type::bf16: detail::put16(to, float_to_brain(*from)); break;
-            case weight_type::q8_0: detail::encode_q8_0(from, to); break;
-            default: detail::encode_block(how.type, from, to); break;
+            case weight_type::f32:
+                std::memcpy(to, from, 4);
+                break;
+            case weight_type::f16:
+                detail::put_half(to, *from);
+                break;
+            case weight_type::bf16:
+                detail::put16(to, float_to_brain(*from));
+                break;
+            case weight_type::q8_0:
+                detail::encode_q8_0(from, to);
+                break;
+            default:
+                detail::encode_block(how.type, from, to);
+                break;
         }
     }
 }

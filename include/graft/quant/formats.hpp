@@ -19,7 +19,17 @@ struct numbered_format {
 
 /// The formats in the order of `weight_type`.
 inline constexpr std::array<numbered_format, 11> formats{{
-    {0, &f32}, {1, &f16}, {30, &bf16}, {2, &q4_0}, {3, &q4_1}, {6, &q5_0}, {7, &q5_1}, {8, &q8_0}, {12, &q4_k}, {13, &q5_k}, {14, &q6_k},
+    {0, &f32},
+    {1, &f16},
+    {30, &bf16},
+    {2, &q4_0},
+    {3, &q4_1},
+    {6, &q5_0},
+    {7, &q5_1},
+    {8, &q8_0},
+    {12, &q4_k},
+    {13, &q5_k},
+    {14, &q6_k},
 }};
 
 /// Null when there is no such format here.

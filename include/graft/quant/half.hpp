@@ -29,6 +29,8 @@ constexpr std::uint16_t float_to_brain(float x) {
 }
 
 /// The float of bfloat16 bits; exact.
-constexpr float brain_to_float(std::uint16_t upper) { return std::bit_cast<float>(static_cast<std::uint32_t>(upper) << 16); }
+constexpr float brain_to_float(std::uint16_t upper) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(upper) << 16);
+}
 
 }  // namespace graft

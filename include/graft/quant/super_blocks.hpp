@@ -5,8 +5,8 @@
 #include <graft/quant/blocks.hpp>
 
 // Layouts are GGUF's, little-endian (reference for bits: ggml):
-//   q4_k  d, dmin, 12 bytes of 6-bit scales and minima for 8 groups of 32, 128 bytes: group 2k in the low halves of bytes
-//         32k … 32k + 31, group 2k + 1 in the high halves                               d sc q - dmin m
+//   q4_k  d, dmin, 12 bytes of 6-bit scales and minima for 8 groups of 32, 128 bytes: group 2k in the low halves of
+//         bytes 32k … 32k + 31, group 2k + 1 in the high halves                         d sc q - dmin m
 //   q5_k  as q4_k with 32 bytes before the 128, whose bit g of byte l is number l of group g's fifth bit
 //   q6_k  128 bytes of low halves, 64 of upper two bits, 16 signed scales for groups of 16, d    d sc (q - 32)
 // d · sc (11 + 8 bits) is exact in float, and so is its product with q in q4_k and q5_k: one rounding remains.
@@ -16,7 +16,9 @@ namespace graft {
 namespace detail {
 
 /// A group's 6-bit scale and minimum out of the twelve bytes at `s`.
-struct scale_pair { int scale, minimum; };
+struct scale_pair {
+    int scale, minimum;
+};
 GRAFT_INLINE scale_pair scale_of(std::byte const* s, index_t group) {
     auto const byte = [&](index_t i) { return static_cast<int>(s[i]); };
     if (group < 4) return {byte(group) & 63, byte(group + 4) & 63};
@@ -35,7 +37,8 @@ GRAFT_INLINE void for_groups(std::byte const* row, index_t first, index_t count,
 inline void decode_q4_k(std::byte const* row, index_t first, index_t count, float* to) {
     for_groups<144>(row, first, count, to, [](std::byte const* b, index_t group, float* out) {
         auto const s = scale_of(b + 4, group);
-        float const scale = half_at(b) * static_cast<float>(s.scale), offset = -(half_at(b + 2) * static_cast<float>(s.minimum));
+        float const scale = half_at(b) * static_cast<float>(s.scale),
+                    offset = -(half_at(b + 2) * static_cast<float>(s.minimum));
         std::byte const* q = b + 16 + group / 2 * 32;
         for (index_t l = 0; l < 32; l += 16) {
             bytes16 const both = load_bytes16(q + l);
@@ -47,7 +50,8 @@ inline void decode_q4_k(std::byte const* row, index_t first, index_t count, floa
 inline void decode_q5_k(std::byte const* row, index_t first, index_t count, float* to) {
     for_groups<176>(row, first, count, to, [](std::byte const* b, index_t group, float* out) {
         auto const s = scale_of(b + 4, group);
-        float const scale = half_at(b) * static_cast<float>(s.scale), offset = -(half_at(b + 2) * static_cast<float>(s.minimum));
+        float const scale = half_at(b) * static_cast<float>(s.scale),
+                    offset = -(half_at(b + 2) * static_cast<float>(s.minimum));
         std::byte const* q = b + 48 + group / 2 * 32;
         auto const bit = bytes16{} + static_cast<std::uint8_t>(1 << group);
         for (index_t l = 0; l < 32; l += 16) {

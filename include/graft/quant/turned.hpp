@@ -8,9 +8,10 @@
 
 namespace graft {
 
-/// to[k * width + j] = number first + k of row j, for 0 ≤ j < 16 and 0 ≤ k < count; row j lies at `rows` + j * row_bytes.
-/// Same bits as `format::decode`, without floats that have to be turned: only bytes are.
-using turned_decoder = void (*)(std::byte const* rows, index_t row_bytes, index_t first, index_t count, float* to, index_t width);
+/// to[k * width + j] = number first + k of row j, for 0 ≤ j < 16 and 0 ≤ k < count; row j lies at `rows` + j · row_bytes.
+/// The bits are those of `format::decode`; but bytes are turned here instead of floats.
+using turned_decoder = void (*)(std::byte const* rows, index_t row_bytes, index_t first, index_t count, float* to,
+                                index_t width);
 
 namespace detail {
 
@@ -40,14 +41,16 @@ GRAFT_INLINE void store_turned(signed16 q, float const* scale, float const* offs
         [&](auto part) __attribute__((always_inline)) {
             constexpr index_t at = part.value * P::width;
             P const d = P::load(scale + at);
-            if constexpr (Affine) fma(part_of<part.value>(q), d, P::load(offset + at)).store(to + at);
-            else (part_of<part.value>(q) * d).store(to + at);
+            if constexpr (Affine)
+                fma(part_of<part.value>(q), d, P::load(offset + at)).store(to + at);
+            else
+                (part_of<part.value>(q) * d).store(to + at);
         },
         std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
 /// Blocks of `Bytes` bytes: d, with Affine m, then 16 bytes of halves (Half is taken off), or 32 whole signed bytes.
-template <index_t Bytes, bool Affine, bool Whole, int Half>
+template <index_t Bytes, bool Affine, bool Whole, std::int8_t Half>
 void decode_turned(std::byte const* rows, index_t row_bytes, index_t first, index_t count, float* to, index_t width) {
     std::byte const* block = rows + first / 32 * Bytes;
     for (index_t done = 0; done < count; done += 32, block += Bytes, to += 32 * width) {
@@ -80,10 +83,14 @@ void decode_turned(std::byte const* rows, index_t row_bytes, index_t first, inde
 /// The decoder of sixteen rows for the formats that have one; null for the others.
 inline turned_decoder turned(format const& how) {
     switch (how.type) {
-        case weight_type::q4_0: return detail::decode_turned<18, false, false, 8>;
-        case weight_type::q4_1: return detail::decode_turned<20, true, false, 0>;
-        case weight_type::q8_0: return detail::decode_turned<34, false, true, 0>;
-        default: return nullptr;
+        case weight_type::q4_0:
+            return detail::decode_turned<18, false, false, 8>;
+        case weight_type::q4_1:
+            return detail::decode_turned<20, true, false, 0>;
+        case weight_type::q8_0:
+            return detail::decode_turned<34, false, true, 0>;
+        default:
+            return nullptr;
     }
 }
 

@@ -9,37 +9,45 @@
 #include <limits>
 #include <utility>
 
-// One implementation for every width: each operation is a single rounding or an explicit fma, so a number's result depends
-// neither on the width of its pack nor on its lane (targets without fma round more often). Errors: float at most 2 units
-// in the last place, double below 1e-15 relative (tanh and sigmoid 4 units); measured in tests/simd/math.cpp.
+// One implementation for every width: each operation is a single rounding or an explicit fma, so a number's result
+// depends neither on the width of its pack nor on its lane (targets without fma round more often). Errors in units of
+// the last place: exp 1.1, log 0.9, sigmoid and tanh 2.5; tests/simd/math.cpp measures them.
 
 namespace graft {
 
 namespace detail {
 
-template <class T> struct number;
+template <class T>
+struct number;
 /// float: 24 bits, exponent bias 127; ln 2 = high + low with a high part that any exponent multiplies exactly.
-template <> struct number<float> {
+template <>
+struct number<float> {
     static constexpr int fraction = 23, bias = 127, exp_terms = 8, log_terms = 4;
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440054690583e-4f;
-    static constexpr float round = 12582912.0f;              // 1.5 · 2^23: adding it leaves the integer in the low bits
+    static constexpr float round = 12582912.0f;  // 1.5 · 2^23: adding it leaves the integer in the low bits
     static constexpr float exp_low = -104.0f, exp_high = 89.0f;  // below: 0, above: infinity
-    static constexpr float tanh_limit = 10.0f;               // beyond: ±1
+    static constexpr float tanh_limit = 10.0f;                   // beyond: ±1
 };
-template <> struct number<double> {
+template <>
+struct number<double> {
     static constexpr int fraction = 52, bias = 1023, exp_terms = 14, log_terms = 11;
     static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
-    static constexpr double round = 6755399441055744.0;      // 1.5 · 2^52
+    static constexpr double round = 6755399441055744.0;  // 1.5 · 2^52
     static constexpr double exp_low = -746.0, exp_high = 710.0;
     static constexpr double tanh_limit = 20.0;
 };
 
-template <class T, index_t W> using bits_of = vector_t<bits_t<T>, W>;
+template <class T, index_t W>
+using bits_of = vector_t<bits_t<T>, W>;
 
 template <class T, index_t W>
-GRAFT_INLINE bits_of<T, W> as_bits(pack<T, W> a) { return std::bit_cast<bits_of<T, W>>(a); }
+GRAFT_INLINE bits_of<T, W> as_bits(pack<T, W> a) {
+    return std::bit_cast<bits_of<T, W>>(a);
+}
 template <class T, index_t W>
-GRAFT_INLINE pack<T, W> as_numbers(bits_of<T, W> const& a) { return std::bit_cast<pack<T, W>>(a); }
+GRAFT_INLINE pack<T, W> as_numbers(bits_of<T, W> const& a) {
+    return std::bit_cast<pack<T, W>>(a);
+}
 
 /// 2^n of whole numbers, n within the normal exponents.
 template <class T, index_t W>
@@ -78,7 +86,9 @@ GRAFT_INLINE P polynomial(std::array<T, N> const& c, P x, std::index_sequence<I.
     return y;
 }
 template <class P, class T, std::size_t N>
-GRAFT_INLINE P polynomial(std::array<T, N> const& c, P x) { return polynomial(c, x, std::make_index_sequence<N - 1>{}); }
+GRAFT_INLINE P polynomial(std::array<T, N> const& c, P x) {
+    return polynomial(c, x, std::make_index_sequence<N - 1>{});
+}
 
 /// 1 / k! for k = First, First + Step … Last, with turning signs where `Alternate`: the series of exp, sin and cos.
 template <class T, int First, int Last, int Step, bool Alternate>
@@ -139,8 +149,8 @@ GRAFT_INLINE pack<T, W> log(pack<T, W> x) {
     P const f = detail::as_numbers<T, W>((moved & fraction_mask) + root_half) - P(T(1));
     // The biased exponent as a number: put it into the low bits of a large number, as exponent_split takes it out.
     P const large = N::round;
-    P const e = detail::as_numbers<T, W>((moved >> N::fraction) + detail::as_bits(large)) - large
-              - select(small, P(T(N::bias + N::fraction + 2)), P(T(N::bias)));
+    P const e = detail::as_numbers<T, W>((moved >> N::fraction) + detail::as_bits(large)) - large -
+                select(small, P(T(N::bias + N::fraction + 2)), P(T(N::bias)));
     // log m = 2 atanh(s), s = f / (2 + f); written around f - f²/2, which loses no bit.
     P const s = f / (f + P(T(2))), z = s * s, half = P(T(0.5)) * f;
     P const y = detail::polynomial(detail::odd_inverses<T>, z);

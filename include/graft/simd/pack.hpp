@@ -18,34 +18,38 @@
 
 namespace graft {
 
-/// How many T one register of the target holds: 16 floats with AVX-512, 8 with AVX, 4 with SSE or NEON; double half; 1 for
-/// the scalar twin.
+/// How many T one register of the target holds: 16 floats with AVX-512, 8 with AVX, 4 with SSE or NEON, of double half
+/// as many; 1 for the scalar twin.
 #if GRAFT_SIMD
-template <class T> inline constexpr index_t native_width = static_cast<index_t>(xsimd::simd_type<T>::size);
+template <class T>
+inline constexpr index_t native_width = static_cast<index_t>(xsimd::simd_type<T>::size);
 #    if defined(__ARM_NEON) && !defined(__aarch64__)
-template <> inline constexpr index_t native_width<double> = 1;
+template <>
+inline constexpr index_t native_width<double> = 1;
 #    endif
 #else
-template <class T> inline constexpr index_t native_width = 1;
+template <class T>
+inline constexpr index_t native_width = 1;
 #endif
 
-/// True where fma(a, b, c) rounds once, by one instruction; elsewhere it is a * b + c, since a library's fma is too slow.
+/// True where fma(a, b, c) is one instruction that rounds once; elsewhere it is a * b + c: a library's fma is slow.
 #if defined(__FMA__) || defined(__aarch64__)
-template <class T> inline constexpr bool has_fma = true;
+template <class T>
+inline constexpr bool has_fma = true;
 #elif defined(__ARM_FEATURE_FMA)
-template <class T> inline constexpr bool has_fma = std::is_same_v<T, float>;
+template <class T>
+inline constexpr bool has_fma = std::is_same_v<T, float>;
 #else
-template <class T> inline constexpr bool has_fma = false;
+template <class T>
+inline constexpr bool has_fma = false;
 #endif
 
 /// a * b + c, fused where `has_fma`; max and min take the second number when one of the two is not a number.
 GRAFT_INLINE float fma(float a, float b, float c) {
-    if constexpr (has_fma<float>) return __builtin_fmaf(a, b, c);
-    else return a * b + c;
+    return has_fma<float> ? __builtin_fmaf(a, b, c) : a * b + c;
 }
 GRAFT_INLINE double fma(double a, double b, double c) {
-    if constexpr (has_fma<double>) return __builtin_fma(a, b, c);
-    else return a * b + c;
+    return has_fma<double> ? __builtin_fma(a, b, c) : a * b + c;
 }
 GRAFT_INLINE float sqrt(float a) { return __builtin_sqrtf(a); }
 GRAFT_INLINE double sqrt(double a) { return __builtin_sqrt(a); }
@@ -55,10 +59,15 @@ GRAFT_INLINE double abs(double a) { return __builtin_fabs(a); }
 namespace detail {
 
 /// The compilers' own vectors: for what xsimd 8.1 lacks (halves of a register, widening conversions, shuffles).
-template <class T, index_t W> struct vector_of { typedef T type __attribute__((vector_size(sizeof(T) * static_cast<std::size_t>(W)))); };
-template <class T, index_t W> using vector_t = typename vector_of<T, W>::type;
+template <class T, index_t W>
+struct vector_of {
+    typedef T type __attribute__((vector_size(sizeof(T) * static_cast<std::size_t>(W))));
+};
+template <class T, index_t W>
+using vector_t = typename vector_of<T, W>::type;
 
-template <class T> using bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+template <class T>
+using bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
 /// Sum, or largest, of a vector's numbers by halving: the order is fixed by W alone.
 template <bool Add, class T, index_t W>
@@ -66,10 +75,11 @@ GRAFT_INLINE T fold(vector_t<T, W> const& v) {
     if constexpr (W == 1) {
         return v[0];
     } else {
-        struct halves { vector_t<T, W / 2> low, high; };
+        struct halves {
+            vector_t<T, W / 2> low, high;
+        };
         auto const h = std::bit_cast<halves>(v);
-        if constexpr (Add) return fold<Add, T, W / 2>(h.low + h.high);
-        else return fold<Add, T, W / 2>(h.low > h.high ? h.low : h.high);
+        return fold<Add, T, W / 2>(Add ? h.low + h.high : h.low > h.high ? h.low : h.high);
     }
 }
 
@@ -80,7 +90,9 @@ GRAFT_INLINE T fold(vector_t<T, W> const& v) {
 template <class T, index_t W = native_width<T>>
 struct pack {
     static constexpr index_t width = W;
-    struct mask { bool v[W]; };
+    struct mask {
+        bool v[W];
+    };
 
     T v[W];
 
@@ -103,11 +115,21 @@ struct pack {
         for (index_t i = 0; i < n; ++i) to[i] = v[i];
     }
 
-    GRAFT_INLINE friend pack operator+(pack a, pack b) { return each([&](index_t i) { return a.v[i] + b.v[i]; }); }
-    GRAFT_INLINE friend pack operator-(pack a, pack b) { return each([&](index_t i) { return a.v[i] - b.v[i]; }); }
-    GRAFT_INLINE friend pack operator*(pack a, pack b) { return each([&](index_t i) { return a.v[i] * b.v[i]; }); }
-    GRAFT_INLINE friend pack operator/(pack a, pack b) { return each([&](index_t i) { return a.v[i] / b.v[i]; }); }
-    GRAFT_INLINE friend pack operator-(pack a) { return each([&](index_t i) { return -a.v[i]; }); }
+    GRAFT_INLINE friend pack operator+(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] + b.v[i]; });
+    }
+    GRAFT_INLINE friend pack operator-(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] - b.v[i]; });
+    }
+    GRAFT_INLINE friend pack operator*(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] * b.v[i]; });
+    }
+    GRAFT_INLINE friend pack operator/(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] / b.v[i]; });
+    }
+    GRAFT_INLINE friend pack operator-(pack a) {
+        return each([&](index_t i) { return -a.v[i]; });
+    }
     GRAFT_INLINE friend mask operator<(pack a, pack b) {
         mask m;
         for (index_t i = 0; i < W; ++i) m.v[i] = a.v[i] < b.v[i];
@@ -125,12 +147,24 @@ struct pack {
     GRAFT_INLINE friend pack fma(pack a, pack b, pack c) {
         return each([&](index_t i) { return graft::fma(a.v[i], b.v[i], c.v[i]); });
     }
-    GRAFT_INLINE friend pack max(pack a, pack b) { return each([&](index_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-    GRAFT_INLINE friend pack min(pack a, pack b) { return each([&](index_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-    GRAFT_INLINE friend pack sqrt(pack a) { return each([&](index_t i) { return graft::sqrt(a.v[i]); }); }
-    GRAFT_INLINE friend pack abs(pack a) { return each([&](index_t i) { return graft::abs(a.v[i]); }); }
-    GRAFT_INLINE friend T reduce_add(pack a) { return detail::fold<true, T, W>(std::bit_cast<detail::vector_t<T, W>>(a)); }
-    GRAFT_INLINE friend T reduce_max(pack a) { return detail::fold<false, T, W>(std::bit_cast<detail::vector_t<T, W>>(a)); }
+    GRAFT_INLINE friend pack max(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+    }
+    GRAFT_INLINE friend pack min(pack a, pack b) {
+        return each([&](index_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+    }
+    GRAFT_INLINE friend pack sqrt(pack a) {
+        return each([&](index_t i) { return graft::sqrt(a.v[i]); });
+    }
+    GRAFT_INLINE friend pack abs(pack a) {
+        return each([&](index_t i) { return graft::abs(a.v[i]); });
+    }
+    GRAFT_INLINE friend T reduce_add(pack a) {
+        return detail::fold<true, T, W>(std::bit_cast<detail::vector_t<T, W>>(a));
+    }
+    GRAFT_INLINE friend T reduce_max(pack a) {
+        return detail::fold<false, T, W>(std::bit_cast<detail::vector_t<T, W>>(a));
+    }
 
 private:
     template <class F>
@@ -141,17 +175,26 @@ private:
     }
 };
 
-template <class T, index_t W> GRAFT_INLINE pack<T, W>& operator+=(pack<T, W>& a, pack<T, W> b) { return a = a + b; }
-template <class T, index_t W> GRAFT_INLINE pack<T, W>& operator-=(pack<T, W>& a, pack<T, W> b) { return a = a - b; }
-template <class T, index_t W> GRAFT_INLINE pack<T, W>& operator*=(pack<T, W>& a, pack<T, W> b) { return a = a * b; }
+template <class T, index_t W>
+GRAFT_INLINE pack<T, W>& operator+=(pack<T, W>& a, pack<T, W> b) {
+    return a = a + b;
+}
+template <class T, index_t W>
+GRAFT_INLINE pack<T, W>& operator-=(pack<T, W>& a, pack<T, W> b) {
+    return a = a - b;
+}
+template <class T, index_t W>
+GRAFT_INLINE pack<T, W>& operator*=(pack<T, W>& a, pack<T, W> b) {
+    return a = a * b;
+}
 
 #if GRAFT_SIMD
 
 namespace detail {
 
 #    ifdef __AVX512F__
-// xsimd 8.1 computes AVX-512's fma as two operations and has no masked moves; of g++ 12's intrinsics only the forms with
-// a mask are free of a false warning.
+// xsimd 8.1 computes AVX-512's fma as two operations and has no masked moves; of g++ 12's intrinsics only the forms
+// with a mask are free of a false warning.
 GRAFT_INLINE __m512 fused(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 GRAFT_INLINE __m512d fused(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
 GRAFT_INLINE __m512 larger(__m512 a, __m512 b) { return _mm512_maskz_max_ps(0xffff, a, b); }
@@ -162,14 +205,22 @@ GRAFT_INLINE __m512 root(__m512 a) { return _mm512_maskz_sqrt_ps(0xffff, a); }
 GRAFT_INLINE __m512d root(__m512d a) { return _mm512_maskz_sqrt_pd(0xff, a); }
 GRAFT_INLINE auto first(index_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 GRAFT_INLINE __m512 some(float const* p, index_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
-GRAFT_INLINE __m512d some(double const* p, index_t n) { return _mm512_maskz_loadu_pd(static_cast<__mmask8>(first(n)), p); }
+GRAFT_INLINE __m512d some(double const* p, index_t n) {
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>(first(n)), p);
+}
 GRAFT_INLINE void some(float* p, index_t n, __m512 v) { _mm512_mask_storeu_ps(p, first(n), v); }
-GRAFT_INLINE void some(double* p, index_t n, __m512d v) { _mm512_mask_storeu_pd(p, static_cast<__mmask8>(first(n)), v); }
+GRAFT_INLINE void some(double* p, index_t n, __m512d v) {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(first(n)), v);
+}
 #    elif defined(__AVX2__)
 alignas(64) inline constexpr std::int32_t first_words[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 alignas(64) inline constexpr std::int64_t first_longs[8] = {-1, -1, -1, -1};
-GRAFT_INLINE __m256i first(index_t n, float) { return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(first_words + 8 - n)); }
-GRAFT_INLINE __m256i first(index_t n, double) { return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(first_longs + 4 - n)); }
+GRAFT_INLINE __m256i first(index_t n, float) {
+    return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(first_words + 8 - n));
+}
+GRAFT_INLINE __m256i first(index_t n, double) {
+    return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(first_longs + 4 - n));
+}
 GRAFT_INLINE __m256 some(float const* p, index_t n) { return _mm256_maskload_ps(p, first(n, 0.0f)); }
 GRAFT_INLINE __m256d some(double const* p, index_t n) { return _mm256_maskload_pd(p, first(n, 0.0)); }
 GRAFT_INLINE void some(float* p, index_t n, __m256 v) { _mm256_maskstore_ps(p, first(n, 0.0f), v); }
@@ -180,11 +231,12 @@ GRAFT_INLINE void some(double* p, index_t n, __m256d v) { _mm256_maskstore_pd(p,
 
 /// A register of the target.
 template <class T, index_t W>
-    requires(W == native_width<T> && W > 1)
-struct pack<T, W> {
+requires(W == native_width<T> && W > 1) struct pack<T, W> {
     static constexpr index_t width = W;
     using batch = xsimd::simd_type<T>;
-    struct mask { typename batch::batch_bool_type v; };
+    struct mask {
+        typename batch::batch_bool_type v;
+    };
 
     batch v;
 
@@ -224,7 +276,9 @@ struct pack<T, W> {
     GRAFT_INLINE friend mask operator==(pack a, pack b) { return {a.v == b.v}; }
     GRAFT_INLINE friend pack select(mask m, pack yes, pack no) { return pack(xsimd::select(m.v, yes.v, no.v)); }
 #    ifdef __AVX512F__
-    GRAFT_INLINE friend pack fma(pack a, pack b, pack c) { return pack(batch(detail::fused(a.v.data, b.v.data, c.v.data))); }
+    GRAFT_INLINE friend pack fma(pack a, pack b, pack c) {
+        return pack(batch(detail::fused(a.v.data, b.v.data, c.v.data)));
+    }
     GRAFT_INLINE friend pack max(pack a, pack b) { return pack(batch(detail::larger(a.v.data, b.v.data))); }
     GRAFT_INLINE friend pack min(pack a, pack b) { return pack(batch(detail::smaller(a.v.data, b.v.data))); }
     GRAFT_INLINE friend pack sqrt(pack a) { return pack(batch(detail::root(a.v.data))); }
@@ -235,8 +289,12 @@ struct pack<T, W> {
     GRAFT_INLINE friend pack sqrt(pack a) { return pack(xsimd::sqrt(a.v)); }
 #    endif
     GRAFT_INLINE friend pack abs(pack a) { return pack(xsimd::abs(a.v)); }
-    GRAFT_INLINE friend T reduce_add(pack a) { return detail::fold<true, T, W>(std::bit_cast<detail::vector_t<T, W>>(a)); }
-    GRAFT_INLINE friend T reduce_max(pack a) { return detail::fold<false, T, W>(std::bit_cast<detail::vector_t<T, W>>(a)); }
+    GRAFT_INLINE friend T reduce_add(pack a) {
+        return detail::fold<true, T, W>(std::bit_cast<detail::vector_t<T, W>>(a));
+    }
+    GRAFT_INLINE friend T reduce_max(pack a) {
+        return detail::fold<false, T, W>(std::bit_cast<detail::vector_t<T, W>>(a));
+    }
 };
 
 #endif

@@ -37,17 +37,20 @@ GRAFT_INLINE pack<float, W> part_of(signed16 q) {
     auto const words = _mm512_maskz_cvtepi8_epi32(0xffff, std::bit_cast<__m128i>(q));
     return pack<float>(pack<float>::batch(_mm512_maskz_cvtepi32_ps(0xffff, words)));
 #elif GRAFT_SIMD && defined(__AVX2__)
-    auto const eight = Part == 0 ? std::bit_cast<__m128i>(q) : _mm_unpackhi_epi64(std::bit_cast<__m128i>(q), std::bit_cast<__m128i>(q));
+    auto const eight = Part == 0 ? std::bit_cast<__m128i>(q)
+                                 : _mm_unpackhi_epi64(std::bit_cast<__m128i>(q), std::bit_cast<__m128i>(q));
     return pack<float>(pack<float>::batch(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight))));
 #else
     if constexpr (W == 4) {
         // Unpacked behind zeros twice, each byte is the top of a word; a shift brings it down with its sign.
         using halves16 = vector_t<std::int16_t, 8>;
         constexpr int h = Part < 2 ? 0 : 8, w = Part % 2 ? 4 : 0;
-        auto const halves = std::bit_cast<halves16>(__builtin_shufflevector(
-            signed16{}, q, h, h + 16, h + 1, h + 17, h + 2, h + 18, h + 3, h + 19, h + 4, h + 20, h + 5, h + 21, h + 6, h + 22, h + 7, h + 23));
+        auto const halves = std::bit_cast<halves16>(
+            __builtin_shufflevector(signed16{}, q, h, h + 16, h + 1, h + 17, h + 2, h + 18, h + 3, h + 19, h + 4,
+                                    h + 20, h + 5, h + 21, h + 6, h + 22, h + 7, h + 23));
         auto const words = std::bit_cast<vector_t<std::int32_t, 4>>(__builtin_shufflevector(
-            halves16{}, halves, w, w + 8, w + 1, w + 9, w + 2, w + 10, w + 3, w + 11)) >> 24;
+                               halves16{}, halves, w, w + 8, w + 1, w + 9, w + 2, w + 10, w + 3, w + 11)) >>
+                           24;
         return std::bit_cast<pack<float, W>>(__builtin_convertvector(words, vector_t<float, W>));
     } else {
         vector_t<float, W> p;
@@ -67,9 +70,8 @@ GRAFT_INLINE void for_parts(F f, std::integer_sequence<index_t, Part...>) {
 /// to[l] = q[l] · scale for sixteen numbers.
 GRAFT_INLINE void store_scaled(signed16 q, float scale, float* to) {
     using P = pack<float>;
-    detail::for_parts(
-        [&](auto part) { (detail::part_of<part.value>(q) * P(scale)).store(to + part.value * P::width); },
-        std::make_integer_sequence<index_t, 16 / P::width>{});
+    detail::for_parts([&](auto part) { (detail::part_of<part.value>(q) * P(scale)).store(to + part.value * P::width); },
+                      std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
 /// to[l] = q[l] · scale + offset for sixteen numbers, rounded once where q[l] · scale is exact.
@@ -87,9 +89,11 @@ GRAFT_INLINE float half_to_float(std::uint16_t half) {
 #elif defined(__ARM_FP16_FORMAT_IEEE)
     return static_cast<float>(std::bit_cast<__fp16>(half));
 #else
-    // Shifted into a float's place, a half is 2^112 times too small, subnormals included; infinities need a larger step.
+    // In a float's place a half is 2^112 times too small, subnormals included; infinities are set apart.
     std::uint32_t const sign = static_cast<std::uint32_t>(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13 | (magnitude > 0x7c00u ? 0x400000u : 0u));
+    if (magnitude >= 0x7c00u)
+        return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13 |
+                                    (magnitude > 0x7c00u ? 0x400000u : 0u));
     float const scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
     return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(scaled));
 #endif
@@ -100,7 +104,8 @@ inline void halves_to_floats(std::byte const* from, index_t count, float* to) {
     index_t i = 0;
 #if defined(__AVX512F__)
     for (; i + 16 <= count; i += 16)
-        _mm512_storeu_ps(to + i, _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<__m256i const*>(from + 2 * i))));
+        _mm512_storeu_ps(
+            to + i, _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<__m256i const*>(from + 2 * i))));
 #elif defined(__F16C__)
     for (; i + 8 <= count; i += 8)
         _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<__m128i const*>(from + 2 * i))));

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options as people mistype them: always exit code 2, one line that names the option, and what was meant.
+#include <tests/tool/process.hpp>
+
+#include <algorithm>
+
+using namespace graft_test;
+
+namespace {
+
+struct mistake {
+    std::vector<std::string> options;
+    std::string says;
+};
+
+}  // namespace
+
+TEST_CASE("options: a wrong value, a wrong name, a missing or double option ends with code 2 and says what was expected") {
+    std::vector<mistake> const all{
+        {{"--rank", "0"}, "--rank cannot have this value: expected a whole number from 1 to 4096, got '0'"},
+        {{"--rank", "-1"}, "got '-1'"},
+        {{"--rank", "1e9"}, "got '1e9'"},
+        {{"--rank", "8x"}, "got '8x'"},
+        {{"--rank", ""}, "got ''"},
+        {{"--rank="}, "got ''"},
+        {{"--rank", "0x10"}, "got '0x10'"},
+        {{"--rank", "99999999999999999999999"}, "--rank"},
+        {{"--rank", "4", "--rank", "8"}, "--rank is given twice"},
+        {{"--lora-r", "4", "-r", "8"}, "--rank is given twice"},
+        {{"--rank"}, "--rank needs a value"},
+        {{"--rank", "--steps", "3"}, "--rank needs a value"},
+        {{"--lr", "nan"}, "--lr"},
+        {{"--lr", "inf"}, "--lr"},
+        {{"--lr", "-1"}, "--lr"},
+        {{"--lr", "1e-400"}, "--lr"},
+        {{"--lr", "1,5"}, "with a point for decimals"},
+        {{"--seq-len", "0"}, "--seq-len"},
+        {{"--seq-len", "1"}, "--seq-len"},
+        {{"--batch-size", "0"}, "--batch-size"},
+        {{"--epochs", "0"}, "--epochs"},
+        {{"--steps", "0"}, "--steps"},
+        {{"--steps", "3", "--epochs", "2"}, "--steps and --epochs"},
+        {{"--warmup-steps", "3", "--warmup-ratio", "0.1"}, "--warmup-steps and --warmup-ratio"},
+        {{"--resume", "--overwrite"}, "--resume and --overwrite"},
+        {{"--resume=yes"}, "takes no value"},
+        {{"--optimizer", "foo"}, "expected adamw or sgd"},
+        {{"--optimizer", "adam"}, "did you mean adamw?"},
+        {{"--optimizer", "stiefel"}, "stiefel comes with a later version"},
+        {{"--method", "dora"}, "dora comes with a later version"},
+        {{"--strategy", "lcsb"}, "lcsb comes with a later version"},
+        {{"--strategy", "zeroth_order"}, "zeroth_order comes with a later version"},
+        {{"--dropout", "0.1"}, "dropout comes with a later version"},
+        {{"--strategy", "full", "--tile", "32"}, "--strategy mesp"},
+        {{"--targets", "q_porj"}, "did you mean q_proj?"},
+        {{"--targets", "q_proj,q_proj"}, "each name once"},
+        {{"--targets", ""}, "--targets"},
+        {{"--lerning-rate", "1"}, "unknown option '--lerning-rate'. Try: --learning-rate"},
+        {{"--sequence"}, "unknown option '--sequence'"},
+        {{"-x"}, "unknown option '-x'"},
+        {{"--memory-budget", "12 apples"}, "--memory-budget"},
+        {{"--seed", "-4"}, "--seed"},
+        {{"stray"}, "stray"},
+    };
+    for (auto const& m : all) {
+        std::vector<std::string> line{"finetune", "-m", "no-model", "-d", "no-data", "-o", "no-output"};
+        line.insert(line.end(), m.options.begin(), m.options.end());
+        auto const r = graft(line);
+        CAPTURE(m.says);
+        CAPTURE(r.err);
+        CHECK(r.code == 2);
+        CHECK(r.says(m.says));
+        CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+    }
+}
+
+TEST_CASE("options: a file of options is read, the command line wins, and its mistakes are told by key") {
+    scratch_folder const folder;
+    std::string const file = (folder.path / "run.json").string();
+    auto const plan = [&](std::string const& text, std::vector<std::string> more = {}) {
+        std::ofstream(file) << text;
+        more.insert(more.begin(), {"finetune", "-m", "no-model", "-d", "no-data", "-o", "no-output", "--config", file});
+        return graft(more);
+    };
+    auto const bad = [&](std::string const& text, std::string const& says) {
+        auto const r = plan(text);
+        CAPTURE(r.err);
+        CHECK(r.code == 2);
+        CHECK(r.says(says));
+    };
+    CHECK(plan(R"({"rank": 4, "lr": 1e-3, "targets": ["q_proj", "v_proj"], "resume": false})").code == 6);  // no model
+    bad(R"({"rnak": 4})", "unknown option 'rnak'. Try: rank");
+    bad(R"({"rank": "x"})", "key 'rank'");
+    bad(R"({"rank": 4.5})", "key 'rank'");
+    bad(R"({"rank": [1]})", "key 'rank'");
+    bad(R"({"rank": true})", "key 'rank'");
+    bad(R"({"resume": 1})", "key 'resume'");
+    bad(R"({"rank": null})", "key 'rank'");
+    bad(R"([1])", "not an object of options");
+    CHECK(plan(R"({"rank": 4, "rank": 5})").code == 3);
+    CHECK(plan(R"({"rank": 0})", {"--rank", "4"}).code == 6);  // the command line wins: the file's value is not looked at
+    CHECK(graft({"finetune", "--config", "no-file"}).code == 6);
+}
+
+TEST_CASE("options: names from elsewhere, underscores and = are the same option") {
+    auto const rank = [](std::vector<std::string> more) {
+        more.insert(more.begin(), {"plan", "--shape", "smollm2-135m", "--json", "--threads", "1"});
+        auto const r = graft(more);
+        CAPTURE(r.err);
+        REQUIRE(r.code == 0);
+        return r.json()["adapters_bytes"].get<double>();
+    };
+    double const sixteen = rank({"--rank", "16"});
+    CHECK(rank({"-r", "16"}) == sixteen);
+    CHECK(rank({"--lora-rank=16"}) == sixteen);
+    CHECK(rank({"--lora_r", "16"}) == sixteen);
+    CHECK(rank({"--rank", "8"}) == sixteen / 2);
+}
+
+TEST_CASE("options: verbs without arguments, unknown verbs and help") {
+    CHECK(graft({}).code == 2);
+    CHECK(graft({"--help"}).code == 0);
+    CHECK(graft({"--version"}).code == 0);
+    auto const r = graft({"finetun", "--json"});
+    CHECK(r.code == 2);
+    CHECK(r.says("Try: finetune"));
+    CHECK(r.json()["error"]["try"] == "finetune");
+    CHECK(graft({"merge"}).says("comes with a later version"));
+    for (char const* const verb : {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize"}) {
+        auto const help = graft({verb, "--help"});
+        CHECK(help.code == 0);
+        CHECK(help.out.find("Examples:") != std::string::npos);
+        CHECK(help.err.empty());
+    }
+}
