@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ int tokenize(arguments const&);
 int detokenize(arguments const&);
 int quantize(arguments const&);
 
+/// Whether results and problems are wanted as JSON, also where the options cannot be read.
+inline bool wants_json(arguments const& all) { return std::find(all.begin(), all.end(), "--json") != all.end(); }
 /// `error: …` on stderr; with `json` also an object on stdout. Returns the exit code.
 int refuse(problem const& p, bool json);
 /// A line of JSON, or of text, on stdout.

@@ -107,7 +107,7 @@ int eval(arguments const& all) {
     eval_options o;
     auto declared = o.declare();
     auto const parsed = declared.parse(all);
-    if (!parsed) return refuse(parsed.error(), o.json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto const s = open_session(o.model, o.chat_format);
     if (!s) return refuse(s.error(), o.json);

@@ -155,7 +155,7 @@ int finetune(arguments const& all) {
     finetune_options o;
     auto declared = o.declare();
     auto const parsed = declared.parse(all);
-    if (!parsed) return refuse(parsed.error(), o.json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto p = prepare(o, declared);
     if (!p) return refuse(p.error(), o.json);

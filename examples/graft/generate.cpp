@@ -127,7 +127,7 @@ int generate(arguments const& all) {
     generate_options o;
     auto declared = o.declare();
     auto const parsed = declared.parse(all);
-    if (!parsed) return refuse(parsed.error(), o.json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     if (o.raw && !o.system.empty()) return refuse(usage("--system has no place in a raw prompt", "--system or --raw", "both"), o.json);
     auto const s = open_session(o.model, o.chat_format);

@@ -180,7 +180,7 @@ int inspect(arguments const& all) {
     o.flag("json", json, "an object, with all tensors");
     o.words("PATH", paths, 1, "a GGUF or safetensors file; the directory of a model, an adapter or a checkpoint");
     auto const parsed = o.parse(all);
-    if (!parsed) return refuse(parsed.error(), json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     if (paths.empty()) return refuse(usage("there is nothing to inspect", "PATH", {}, "graft inspect --help"), json);
     auto const found = look_at(paths[0]);

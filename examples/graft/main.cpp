@@ -19,10 +19,10 @@
 namespace tool {
 
 int refuse(problem const& p, bool json) {
+    static constexpr char const* names[] = {"", "bug", "usage", "bad_file", "mismatch", "memory", "io", "diverged"};
     int const code = static_cast<int>(p.why);
     std::fprintf(stderr, "error: %s\n", printable(describe(p), 8000).c_str());
     if (json) {
-        static constexpr char const* names[] = {"", "", "usage", "bad_file", "mismatch", "memory", "io", "diverged"};
         nlohmann::json e{{"code", code}, {"cause", names[code]}};
         for (auto const& [name, text] : {std::pair{"file", &p.file}, {"what", &p.what}, {"where", &p.where},
                                          {"expected", &p.expected}, {"got", &p.got}, {"try", &p.hint}})
@@ -82,22 +82,28 @@ int run(arguments const& all, bool json) {
 }
 
 }  // namespace
+
+/// What should not have happened, as a problem of exit code 1.
+problem bug(std::string what, std::string expected, std::string got, std::string where) {
+    return {static_cast<cause>(1), {}, "a bug in graft: " + std::move(what), std::move(where), std::move(expected), std::move(got), {}};
+}
+
 }  // namespace tool
 
 int main(int argc, char** argv) {
     tool::prepare_signals();
     tool::arguments const all(argv + std::min(argc, 1), argv + argc);
-    bool const json = std::find(all.begin(), all.end(), "--json") != all.end();
+    bool const json = tool::wants_json(all);
     int code = 1;
     try {
         code = tool::run(all, json);
     } catch (std::bad_alloc const&) {
         code = tool::refuse({graft::cause::memory, {}, "out of memory", {}, {}, {}, "a smaller model or --seq-len"}, json);
     } catch (graft::failure const& f) {
-        std::fprintf(stderr, "error: internal: %s: given %td, wanted %td (%s:%d). This is a bug in graft\n", f.details.what,
-                     f.details.given, f.details.wanted, f.details.file, f.details.line);
+        auto const& d = f.details;
+        code = tool::refuse(tool::bug(d.what, std::to_string(d.wanted), std::to_string(d.given), d.file + (":" + std::to_string(d.line))), json);
     } catch (std::exception const& e) {
-        std::fprintf(stderr, "error: internal: %s. This is a bug in graft\n", e.what());
+        code = tool::refuse(tool::bug(e.what(), {}, {}, {}), json);
     }
     if (std::fflush(stdout) != 0 && code == 0) {
         std::fprintf(stderr, "error: standard output cannot be written\n");

@@ -83,7 +83,7 @@ int plan(arguments const& all) {
     plan_options o;
     auto declared = o.declare();
     auto const parsed = declared.parse(all);
-    if (!parsed) return refuse(parsed.error(), o.json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto const done = show(o, declared);
     return done ? *done : refuse(done.error(), o.json);

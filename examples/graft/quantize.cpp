@@ -26,7 +26,7 @@ int quantize(arguments const& all) {
     o.flag("overwrite", overwrite, "replace an existing file");
     o.flag("json", json, "what was done, as an object");
     auto const parsed = o.parse(all);
-    if (!parsed) return refuse(parsed.error(), json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto const r = requantize(model, output, *find_format(type), {.overwrite = overwrite, .inputs = {model}, .calls = {}});
     if (!r) return refuse(r.error(), json);

@@ -20,8 +20,11 @@ std::string formatted(char const* pattern, auto... values) {
 /// "a, b or c"
 inline std::string listed(std::vector<std::string> const& words, char const* last = "or") {
     std::string s;
-    for (std::size_t i = 0; i < words.size(); ++i)
-        s += (i == 0 ? "" : i + 1 == words.size() ? " " + std::string(last) + " " : ", ") + words[i];
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (i > 0 && i + 1 == words.size()) s.append(" ").append(last).append(" ");
+        else if (i > 0) s.append(", ");
+        s.append(words[i]);
+    }
     return s;
 }
 

@@ -96,7 +96,7 @@ int run(arguments const& all, bool back, result<int> (*what)(token_options const
     token_options o;
     auto declared = o.declare(back);
     auto const parsed = declared.parse(all);
-    if (!parsed) return refuse(parsed.error(), o.json);
+    if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto const done = what(o);
     return done ? *done : refuse(done.error(), o.json);

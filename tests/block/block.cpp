@@ -71,7 +71,10 @@ TEST_CASE("block: adapters lie one after another, start as nothing, and depend o
     CHECK(d.B.data + 8 * 3 == numbers.data() + numbers.size());
     CHECK(!w.of<decltype(llama<lora>::K)>().A);
     float largest = 0;
-    for (index_t i = 0; i < 3 * 8; ++i) largest = std::max(largest, std::abs(q.A.data[i])), CHECK(q.B.data[i] == 0);
+    for (index_t i = 0; i < 3 * 8; ++i) {
+        largest = std::max(largest, std::abs(q.A.data[i]));
+        CHECK(q.B.data[i] == 0);
+    }
     CHECK(largest <= 1 / std::sqrt(8.0f));
     CHECK(largest > 0.2f);
     lay_adapters<llama<lora>, float>(w, m, again.data(), nullptr, 2.0f);

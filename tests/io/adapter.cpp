@@ -372,7 +372,8 @@ TEST_CASE("adapter: every truncation and every value of every byte of its config
     auto const tensors = read_file(folder.path / "a/adapter_model.safetensors"),
                whole = read_file(folder.path / "a.gguf");
     std::string const config =
-        R"({"peft_type":"LORA","r":1,"lora_alpha":16,"target_modules":["q_proj"],"bias":"none","rank_pattern":{"q_proj":1},"alpha_pattern":{},)"
+        R"({"peft_type":"LORA","r":1,"lora_alpha":16,"target_modules":["q_proj"],"bias":"none",)"
+        R"("rank_pattern":{"q_proj":1},"alpha_pattern":{},)"
         R"("task_type":"CAUSAL_LM","use_rslora":false,"init_lora_weights":true,"base_model_name_or_path":"x"})";
     std::size_t read = 0, refused = 0;
     auto const text = as_bytes(config);

@@ -122,7 +122,8 @@ TEST_CASE("model file: Llama 3's scaling of RoPE is the same from config.json an
         auto const opened_model = opened(folder.path / "m");
         auto const& c = opened_model.config;
         REQUIRE(c.rope_factor_count == 4);
-        // Wave lengths 2π·10^i: the first turns 10.2 times in 64 tokens (fast), the second 1.02 times (between), the others slower.
+        // Wave lengths 2π·10^i: the first turns 10.2 times in 64 tokens (fast), the second 1.02 times (between), the
+        // others slower.
         double const turns = 64 / (2 * std::numbers::pi * 10), kept = (turns - 1) / 3;
         CHECK(c.rope_factors[0] == 1.0f);
         CHECK(c.rope_factors[1] == doctest::Approx(1 / ((1 - kept) / 8 + kept)));
@@ -212,8 +213,24 @@ TEST_CASE("model file: a weight of an unsupported type, a quantised norm") {
           "a norm or a bias is quantised");
 }
 
+TEST_CASE("model file: a Mistral directory has Llama's equations, inside its sliding window") {
+    auto const with_window = [](nlohmann::json const& window) {
+        scratch_folder folder;
+        auto const model = make_tiny_model(architecture::llama);
+        write_huggingface(folder.path / "m", model);
+        auto json = huggingface_config_json(model);
+        json["model_type"] = "mistral", json["sliding_window"] = window;
+        succeed(write_file((folder.path / "m/config.json").string(), json.dump(), {true, {}, {}}));
+        auto const m = open_model((folder.path / "m").string());
+        REQUIRE_MESSAGE(m.ok(), (m.ok() ? "" : describe(m.error())));
+        return std::pair(m->config.context, m->warnings.size());
+    };
+    CHECK(with_window(nullptr).second == 0);
+    CHECK(with_window(16) == std::pair<index_t, std::size_t>(16, 1));
+}
+
 TEST_CASE("model file: what a Hugging Face model must not be is named") {
-    CHECK(config_problem([](auto& j) { j["model_type"] = "mistral"; }).where == "key 'model_type'");
+    CHECK(config_problem([](auto& j) { j["model_type"] = "gpt2"; }).where == "key 'model_type'");
     CHECK(config_problem([](auto& j) { j.erase("hidden_size"); }).where == "key 'hidden_size'");
     CHECK(config_problem([](auto& j) { j["hidden_size"] = 32.0; }).where == "key 'hidden_size'");
     CHECK(config_problem([](auto& j) { j["hidden_size"] = -32; }).where == "key 'hidden_size'");

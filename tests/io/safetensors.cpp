@@ -37,8 +37,10 @@ bool good(std::string const& header, std::size_t data = 0) {
 
 TEST_CASE("safetensors: a file made by hand is read") {
     auto const bytes = file_of(
-        R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-        R"("none":{"dtype":"F32","shape":[0,3],"data_offsets":[8,8]},"one":{"dtype":"I64","shape":[],"data_offsets":[12,20]}}  )",
+        R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]},)"
+        R"("a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+        R"("none":{"dtype":"F32","shape":[0,3],"data_offsets":[8,8]},"one":{"dtype":"I64","shape":[],)"
+        R"("data_offsets":[12,20]}}  )",
         20);
     auto const s = parse_safetensors(bytes, "f");
     REQUIRE(s.ok());
@@ -85,19 +87,23 @@ TEST_CASE("safetensors: every malformed header of the catalogue is refused with 
           "is not described by dtype, shape and data_offsets");
     CHECK(bad(one("7"), 0).what == "is not described by dtype, shape and data_offsets");
     CHECK(
-        bad(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+        bad(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],)"
+            R"("data_offsets":[4,12]}})",
             12)
             .what == "overlaps another tensor");
     CHECK(
-        bad(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+        bad(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],)"
+            R"("data_offsets":[0,4]}})",
             4)
             .what == "overlaps another tensor");
     CHECK(
-        bad(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
+        bad(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],)"
+            R"("data_offsets":[8,12]}})",
             12)
             .what == "leaves a hole before it");
     CHECK(
-        bad(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})")
+        bad(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],)"
+            R"("data_offsets":[0,0]}})")
             .what == "the key is there twice");
     CHECK(bad(R"({"__metadata__":{"a":1}})").what == "has metadata that is not text");
     CHECK(bad(R"({"__metadata__":[]})").what == "has metadata that is not an object");
@@ -116,7 +122,8 @@ TEST_CASE("safetensors: every malformed header of the catalogue is refused with 
 
 TEST_CASE("safetensors: every truncation and every value of every byte is parsed or refused") {
     auto const whole = file_of(
-        R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+        R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]},)"
+        R"("a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
         12);
     std::size_t parsed = 0, refused = 0, sum = 1;
     every_damage(whole, [&](std::span<std::byte const> damaged) {

@@ -60,7 +60,9 @@ def main():
             common.dump({"indices": indices, "prompts": [record(model, i, indices) for i in ids]}, file)
     failed = False
     if adapter and not options.weak and all(p["base"] == p["adapter"] for p in out["prompts"]):
-        print("the adapter changes no greedy token, so this proves nothing of it (--weak accepts that)", file=sys.stderr)
+        print(
+            "the adapter changes no greedy token, so this proves nothing of it (--weak accepts that)", file=sys.stderr
+        )
         failed = True
     if options.expect:
         failed = bool(complain(out["prompts"], common.read_json(options.expect)["prompts"], bool(adapter))) or failed

@@ -88,14 +88,11 @@ TEST_CASE("encode: what is decoded lies within the format's step") {
         auto x = ramp(size);
         auto const more = ramp(size * 0.3f);
         x.insert(x.end(), more.begin(), more.end());
-        for (auto const& [how, step] : {limit{&f32, 0},
-                                        {&f16, 1e-3f},
-                                        {&bf16, 7e-3f},
-                                        {&q4_0, 0.201f},
-                                        {&q4_1, 0.104f},
-                                        {&q5_0, 0.101f},
-                                        {&q5_1, 0.051f},
-                                        {&q8_0, 0.007f}}) {
+        constexpr limit limits[] = {{&f32, 0},       {&f16, 1e-3f},   {&bf16, 7e-3f},  {&q4_0, 0.201f},
+                                    {&q4_1, 0.104f}, {&q5_0, 0.101f}, {&q5_1, 0.051f}, {&q8_0, 0.007f}};
+        for (auto const& l : limits) {
+            format const* const how = l.how;
+            float const step = l.step;
             INFO(how->name, " ", size);
             auto const y = decoded(*how, encoded(*how, x), x.size());
             for (std::size_t i = 0; i < x.size(); ++i)

@@ -13,5 +13,5 @@ TEST_CASE_TEMPLATE("transpose: rows become columns", T, float, double) {
         for (index_t j = 0; j < W; ++j) r[i][j] = static_cast<T>(100 * i + j);
     transpose<T>(r);
     for (index_t i = 0; i < W; ++i)
-        for (index_t j = 0; j < W; ++j) CHECK(r[i][j] == static_cast<T>(100 * j + i));
+        for (index_t j = 0; j < W; ++j) CHECK(T(r[i][j]) == static_cast<T>(100 * j + i));
 }

@@ -83,7 +83,7 @@ private:
     graft::gguf_writer changes;
 };
 
-/// Calls f(bytes) with every shorter beginning of `good`, and with `good` with every byte replaced by every other value.
+/// Calls f(bytes) with every shorter beginning of `good`, and with `good` with every byte replaced by every value.
 /// The bytes lie in an allocation of exactly their size, so that a sanitizer sees the first one too many.
 template <class F>
 void every_damage(std::vector<std::byte> const& good, F&& f) {

@@ -27,7 +27,7 @@ struct chat_model_options {
 inline void write_chat_model(std::string const& path, chat_model_options const& o = {}) {
     using namespace graft;
     model_config c;
-    c.arch = o.arch, c.layers = o.layers, c.width = o.width, c.heads = 2, c.kv_heads = 1, c.head = 16, c.hidden = 64, c.context = 512;
+    c.arch = o.arch, c.layers = o.layers, c.width = o.width, c.heads = 2, c.kv_heads = 1, c.head = 16, c.hidden = 256, c.context = 512;
     c.qkv_bias = o.arch == architecture::qwen2;
     std::vector<std::string> tokens;
     std::vector<std::int32_t> types;

@@ -64,7 +64,7 @@ TEST_CASE("options: a wrong value, a wrong name, a missing or double option ends
     for (auto const& m : all) {
         std::vector<std::string> line{"finetune", "-m", "no-model", "-d", "no-data", "-o", "no-output"};
         line.insert(line.end(), m.options.begin(), m.options.end());
-        auto const r = graft(line);
+        auto const r = tool(line);
         CAPTURE(m.says);
         CAPTURE(r.err);
         CHECK(r.code == 2);
@@ -79,7 +79,7 @@ TEST_CASE("options: a file of options is read, the command line wins, and its mi
     auto const plan = [&](std::string const& text, std::vector<std::string> more = {}) {
         std::ofstream(file) << text;
         more.insert(more.begin(), {"finetune", "-m", "no-model", "-d", "no-data", "-o", "no-output", "--config", file});
-        return graft(more);
+        return tool(more);
     };
     auto const bad = [&](std::string const& text, std::string const& says) {
         auto const r = plan(text);
@@ -98,13 +98,13 @@ TEST_CASE("options: a file of options is read, the command line wins, and its mi
     bad(R"([1])", "not an object of options");
     CHECK(plan(R"({"rank": 4, "rank": 5})").code == 3);
     CHECK(plan(R"({"rank": 0})", {"--rank", "4"}).code == 6);  // the command line wins: the file's value is not looked at
-    CHECK(graft({"finetune", "--config", "no-file"}).code == 6);
+    CHECK(tool({"finetune", "--config", "no-file"}).code == 6);
 }
 
 TEST_CASE("options: names from elsewhere, underscores and = are the same option") {
     auto const rank = [](std::vector<std::string> more) {
         more.insert(more.begin(), {"plan", "--shape", "smollm2-135m", "--json", "--threads", "1"});
-        auto const r = graft(more);
+        auto const r = tool(more);
         CAPTURE(r.err);
         REQUIRE(r.code == 0);
         return r.json()["adapters_bytes"].get<double>();
@@ -117,16 +117,16 @@ TEST_CASE("options: names from elsewhere, underscores and = are the same option"
 }
 
 TEST_CASE("options: verbs without arguments, unknown verbs and help") {
-    CHECK(graft({}).code == 2);
-    CHECK(graft({"--help"}).code == 0);
-    CHECK(graft({"--version"}).code == 0);
-    auto const r = graft({"finetun", "--json"});
+    CHECK(tool({}).code == 2);
+    CHECK(tool({"--help"}).code == 0);
+    CHECK(tool({"--version"}).code == 0);
+    auto const r = tool({"finetun", "--json"});
     CHECK(r.code == 2);
     CHECK(r.says("Try: finetune"));
     CHECK(r.json()["error"]["try"] == "finetune");
-    CHECK(graft({"merge"}).says("comes with a later version"));
+    CHECK(tool({"merge"}).says("comes with a later version"));
     for (char const* const verb : {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize"}) {
-        auto const help = graft({verb, "--help"});
+        auto const help = tool({verb, "--help"});
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:") != std::string::npos);
         CHECK(help.err.empty());

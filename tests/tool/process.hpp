@@ -65,6 +65,6 @@ private:
     pid_t id = -1;
 };
 
-inline ended graft(std::vector<std::string> arguments, std::string const& input = "") { return process(std::move(arguments), input).wait(); }
+inline ended tool(std::vector<std::string> arguments, std::string const& input = "") { return process(std::move(arguments), input).wait(); }
 
 }  // namespace graft_test

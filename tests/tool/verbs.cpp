@@ -38,19 +38,18 @@ void refused(ended const& r, int code, std::string const& says) {
 TEST_CASE("tokenize, detokenize: what goes in comes out") {
     files const f;
     std::string const text = "the theatre, he said: \xc3\xa9\xf0\x9f\x98\x80 <|im_end|>\t123\xff";
-    auto const ids = graft({"tokenize", "-m", f.model}, text);
+    auto const ids = tool({"tokenize", "-m", f.model}, text);
     REQUIRE(ids.code == 0);
-    CHECK(graft({"detokenize", "-m", f.model}, ids.out).out == text + "\n");
-    auto const j = graft({"tokenize", "-m", f.model, "--json", "--specials", "<|im_start|>the"}).json();
-    CHECK(j["ids"] == nlohmann::json({258, 't', "he"}[0] == 258 ? j["ids"] : j["ids"]));
+    CHECK(tool({"detokenize", "-m", f.model}, ids.out).out == text + "\n");
+    auto const j = tool({"tokenize", "-m", f.model, "--json", "--specials", "<|im_start|>the"}).json();
     CHECK(j["ids"][0] == 258);
     CHECK(j["count"] == j["ids"].size());
-    CHECK(graft({"tokenize", "-m", f.model, "--json", "<|im_start|>the"}).json()["ids"][0] != 258);
-    CHECK(graft({"tokenize", "-m", f.model, "--file", f.put("t.txt", text)}).out == ids.out);
-    CHECK(graft({"detokenize", "-m", f.model, "104,101"}).out == graft({"detokenize", "-m", f.model, "104", "101"}).out);
-    refused(graft({"detokenize", "-m", f.model, "--json", "260"}), 2, "from 0 to 259");
-    refused(graft({"detokenize", "-m", f.model, "--json", "--", "-1"}), 2, "from 0 to 259");
-    refused(graft({"tokenize", "-m", f.model, "--json", "--file", f.path("none")}), 6, "none");
+    CHECK(tool({"tokenize", "-m", f.model, "--json", "<|im_start|>the"}).json()["ids"][0] != 258);
+    CHECK(tool({"tokenize", "-m", f.model, "--file", f.put("t.txt", text)}).out == ids.out);
+    CHECK(tool({"detokenize", "-m", f.model, "104,101"}).out == tool({"detokenize", "-m", f.model, "104", "101"}).out);
+    refused(tool({"detokenize", "-m", f.model, "--json", "260"}), 2, "from 0 to 259");
+    refused(tool({"detokenize", "-m", f.model, "--json", "--", "-1"}), 2, "from 0 to 259");
+    refused(tool({"tokenize", "-m", f.model, "--json", "--file", f.path("none")}), 6, "none");
 }
 
 TEST_CASE("generate: the same prompt and seed give the same answer, wherever the prompt comes from") {
@@ -58,13 +57,15 @@ TEST_CASE("generate: the same prompt and seed give the same answer, wherever the
     std::vector<std::string> const line{"generate", "-m", f.model, "--max-tokens", "12", "--threads", "1"};
     auto const with = [&](std::vector<std::string> more, std::string const& input = "") {
         more.insert(more.begin(), line.begin(), line.end());
-        return graft(more, input);
+        return tool(more, input);
     };
     auto const greedy = with({"--prompt", "hello"});
     REQUIRE(greedy.code == 0);
     CHECK(with({}, "hello\n").out == greedy.out);
     auto const j = with({"--prompt", "hello", "--json"}).json();
-    CHECK(j["text"].get<std::string>() + "\n" == greedy.out);
+    std::string ids;
+    for (auto const& id : j["ids"]) ids += std::to_string(id.get<int>()) + " ";
+    CHECK(tool({"detokenize", "-m", f.model}, ids).out == greedy.out);
     CHECK(j["tokens"].get<int>() <= 12);
     CHECK(j["prompt_tokens"].get<int>() > 5);
     CHECK((j["finish"] == "length" || j["finish"] == "stop"));
@@ -86,8 +87,8 @@ TEST_CASE("generate: the same prompt and seed give the same answer, wherever the
 
 TEST_CASE("eval: the mean is that of its examples, whatever the threads") {
     files const f;
-    auto const one = graft({"eval", "-m", f.model, "-d", f.data, "--json", "--threads", "1"}).json();
-    auto const two = graft({"eval", "-m", f.model, "-d", f.data, "--json", "--threads", "2"}).json();
+    auto const one = tool({"eval", "-m", f.model, "-d", f.data, "--json", "--threads", "1"}).json();
+    auto const two = tool({"eval", "-m", f.model, "-d", f.data, "--json", "--threads", "2"}).json();
     CHECK(one["loss"] == two["loss"]);
     double sum = 0, tokens = 0;
     for (auto const& e : one["examples"]) {
@@ -99,14 +100,14 @@ TEST_CASE("eval: the mean is that of its examples, whatever the threads") {
     CHECK(one["loss"].get<double>() == doctest::Approx(sum / tokens));
     CHECK(one["perplexity"].get<double>() == doctest::Approx(std::exp(sum / tokens)));
     CHECK(one["loss"].get<double>() > 4);  // random weights: about log 260
-    CHECK(graft({"eval", "-m", f.model, "-d", f.data, "--split", "held_out", "--json"}).json()["examples"].size() == 3);
-    auto const full = graft({"eval", "-m", f.model, "-d", f.data, "--json", "--train-on", "full"}).json();
+    CHECK(tool({"eval", "-m", f.model, "-d", f.data, "--split", "held_out", "--json"}).json()["examples"].size() == 3);
+    auto const full = tool({"eval", "-m", f.model, "-d", f.data, "--json", "--train-on", "full"}).json();
     CHECK(full["tokens"].get<double>() > tokens);
 
-    refused(graft({"eval", "-m", f.model, "--json", "-d", f.put("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 3}\n")}), 3, "line 2");
-    refused(graft({"eval", "-m", f.model, "--json", "-d", f.put("empty.jsonl", "")}), 3, "empty.jsonl");
-    refused(graft({"eval", "-m", f.model, "--json", "-d", f.put("silent.jsonl", R"({"messages": [{"role": "user", "content": "a"}]})")}), 3, "silent.jsonl");
-    refused(graft({"eval", "-m", f.model, "--json", "-d", f.path("none")}), 6, "none");
+    refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 3}\n")}), 3, "line 2");
+    refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("empty.jsonl", "")}), 3, "empty.jsonl");
+    refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("silent.jsonl", R"({"messages": [{"role": "user", "content": "a"}]})")}), 3, "silent.jsonl");
+    refused(tool({"eval", "-m", f.model, "--json", "-d", f.path("none")}), 6, "none");
 }
 
 TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
@@ -115,7 +116,7 @@ TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
         for (char const* const strategy : {"mesp", "full"}) {
             std::vector<std::string> line{"plan", "--json", "--strategy", strategy, "--threads", "2"};
             line.insert(line.end(), which.begin(), which.end());
-            auto const r = graft(line);
+            auto const r = tool(line);
             CAPTURE(r.err);
             REQUIRE(r.code == 0);
             auto const j = r.json();
@@ -127,39 +128,39 @@ TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
             CHECK(of("weights_mapped_bytes") > 0);
             CHECK(of("optimizer_bytes") == 2 * of("adapters_bytes"));
         }
-    refused(graft({"plan", "--json"}), 2, "--model PATH or --shape NAME");
-    refused(graft({"plan", "--json", "--shape", "smollm2-135m", "--model", f.model}), 2, "both");
-    refused(graft({"plan", "--json", "--shape", "smolm2-135m"}), 2, "did you mean smollm2-135m?");
-    refused(graft({"plan", "--json", "--model", f.model, "--seq-len", "600"}), 2, "longer than the model's context");
+    refused(tool({"plan", "--json"}), 2, "--model PATH or --shape NAME");
+    refused(tool({"plan", "--json", "--shape", "smollm2-135m", "--model", f.model}), 2, "both");
+    refused(tool({"plan", "--json", "--shape", "smolm2-135m"}), 2, "did you mean smollm2-135m?");
+    refused(tool({"plan", "--json", "--model", f.model, "--seq-len", "600"}), 2, "longer than the model's context");
 }
 
 TEST_CASE("inspect: models, adapters and checkpoints say what they are") {
     files const f;
-    CHECK(graft({"inspect", f.model}).out.find("tiny llama") != std::string::npos);
-    auto const m = graft({"inspect", f.model, "--json"}).json();
+    CHECK(tool({"inspect", f.model}).out.find("tiny llama") != std::string::npos);
+    auto const m = tool({"inspect", f.model, "--json"}).json();
     CHECK(m["layers"] == 2);
     CHECK(m["chat_format"] == "chatml");
     CHECK(m["tensors"].size() == 2 + 2 * 9);
-    REQUIRE(graft({"finetune", "-m", f.model, "-d", f.data, "-o", f.path("out"), "--steps", "1", "--rank", "3", "--targets", "q_proj,down_proj"}).code == 0);
-    auto const a = graft({"inspect", f.path("out"), "--json"}).json();
+    REQUIRE(tool({"finetune", "-m", f.model, "-d", f.data, "-o", f.path("out"), "--steps", "1", "--rank", "3", "--targets", "q_proj,down_proj"}).code == 0);
+    auto const a = tool({"inspect", f.path("out"), "--json"}).json();
     CHECK(a["rank"] == 3);
     CHECK(a["targets"] == nlohmann::json({"down_proj", "q_proj"}));
-    CHECK(graft({"inspect", f.path("out") + "/adapter.gguf", "--json"}).json()["kind"] == "GGUF adapter");
-    CHECK(graft({"inspect", f.path("out") + "/adapter_model.safetensors", "--json"}).json()["tensors"].size() == 8);
-    auto const c = graft({"inspect", f.path("out") + "/checkpoints", "--json"}).json();
+    CHECK(tool({"inspect", f.path("out") + "/adapter.gguf", "--json"}).json()["kind"] == "GGUF adapter");
+    CHECK(tool({"inspect", f.path("out") + "/adapter_model.safetensors", "--json"}).json()["tensors"].size() == 8);
+    auto const c = tool({"inspect", f.path("out") + "/checkpoints", "--json"}).json();
     CHECK(c["step"] == 1);
     CHECK(c["run"]["options"]["rank"] == 3);
-    CHECK(graft({"inspect", f.path("out") + "/checkpoints/step-1"}).code == 0);
-    refused(graft({"inspect", "--json", f.put("page.gguf", "<!DOCTYPE html><html></html>")}), 3, "page.gguf");
-    refused(graft({"inspect", "--json", f.folder.path.string()}), 3, "nothing that is known");
-    refused(graft({"inspect", "--json", "/dev/null"}), 6, "/dev/null");
-    refused(graft({"inspect", "--json"}), 2, "PATH");
+    CHECK(tool({"inspect", f.path("out") + "/checkpoints/step-1"}).code == 0);
+    refused(tool({"inspect", "--json", f.put("page.gguf", "<!DOCTYPE html><html></html>")}), 3, "page.gguf");
+    refused(tool({"inspect", "--json", f.folder.path.string()}), 3, "nothing that is known");
+    refused(tool({"inspect", "--json", "/dev/null"}), 6, "/dev/null");
+    refused(tool({"inspect", "--json"}), 2, "PATH");
 }
 
 TEST_CASE("quantize: a copy keeps the loss and replaces nothing") {
     files const f;
     auto const loss = [&](std::string const& model) {
-        auto const r = graft({"eval", "-m", model, "-d", f.data, "--json"});
+        auto const r = tool({"eval", "-m", model, "-d", f.data, "--json"});
         INFO(r.err);
         REQUIRE(r.code == 0);
         return r.json()["loss"].get<double>();
@@ -168,26 +169,26 @@ TEST_CASE("quantize: a copy keeps the loss and replaces nothing") {
     for (auto const& [type, near] : {std::pair{"f32", 0.0}, {"f16", 1e-3}, {"bf16", 1e-2}, {"q8_0", 1e-2}, {"q5_1", 5e-2}, {"q4_0", 0.2}}) {
         CAPTURE(type);
         std::string const copy = f.path(std::string(type) + ".gguf");
-        auto const r = graft({"quantize", "-m", f.model, "--type", type, "-o", copy, "--json"});
+        auto const r = tool({"quantize", "-m", f.model, "--type", type, "-o", copy, "--json"});
         INFO(r.err);
         REQUIRE(r.code == 0);
         CHECK(r.json()["converted"].get<int>() + r.json()["kept"].get<int>() == 20);
         CHECK(std::abs(loss(copy) - exact) <= near);
     }
     auto const before = read_file(f.model);
-    refused(graft({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.model, "--overwrite"}), 2, "input");
-    refused(graft({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.path("f16.gguf")}), 6, "already there");
-    refused(graft({"quantize", "--json", "-m", f.model, "--type", "q4_k", "-o", f.path("x")}), 2, "can be read but not written");
+    refused(tool({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.model, "--overwrite"}), 2, "input");
+    refused(tool({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.path("f16.gguf")}), 6, "already there");
+    refused(tool({"quantize", "--json", "-m", f.model, "--type", "q4_k", "-o", f.path("x")}), 2, "can be read but not written");
     CHECK(read_file(f.model) == before);
 }
 
 TEST_CASE("models: what cannot be one is told apart, whichever verb meets it") {
     files const f;
     auto const model = read_file(f.model);
-    refused(graft({"eval", "--json", "-d", f.data, "-m", f.path("none.gguf")}), 6, "none.gguf");
-    refused(graft({"eval", "--json", "-d", f.data, "-m", f.put("lfs.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")}), 3, "lfs.gguf");
-    refused(graft({"eval", "--json", "-d", f.data, "-m", f.put("cut.gguf", model.substr(0, model.size() - 1000))}), 3, "cut.gguf");
-    refused(graft({"eval", "--json", "-d", f.data, "-m", f.put("head.gguf", model.substr(0, 100))}), 3, "head.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.path("none.gguf")}), 6, "none.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("lfs.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")}), 3, "lfs.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("cut.gguf", model.substr(0, model.size() - 1000))}), 3, "cut.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("head.gguf", model.substr(0, 100))}), 3, "head.gguf");
     fs::create_directory(f.path("dir"));
-    refused(graft({"eval", "--json", "-d", f.data, "-m", f.path("dir")}), 6, "dir");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.path("dir")}), 6, "dir");
 }

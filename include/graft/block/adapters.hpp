@@ -3,18 +3,13 @@
 #pragma once
 
 #include <graft/base/random.hpp>
+#include <graft/block/scaling.hpp>
 #include <graft/program/machine.hpp>
 
 #include <cmath>
 #include <cstdint>
 
 namespace graft {
-
-/// LoRA's factor s of B A: alpha / rank, or alpha / √rank (rsLoRA, arXiv 2312.03732). The one place that knows.
-inline double adapter_scale(double alpha, index_t rank, bool rank_stabilised) {
-    double const r = static_cast<double>(rank);
-    return rank_stabilised ? alpha / std::sqrt(r) : alpha / r;
-}
 
 /// Numbers of all adapters of one layer: A (rank × in) and B (out × rank) of each map that carries one.
 template <class Block>

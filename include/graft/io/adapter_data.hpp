@@ -3,7 +3,7 @@
 #pragma once
 
 #include <graft/base/result.hpp>
-#include <graft/block/adapters.hpp>
+#include <graft/block/scaling.hpp>
 #include <graft/block/config.hpp>
 #include <graft/io/in_quotes.hpp>
 #include <graft/io/model_data.hpp>

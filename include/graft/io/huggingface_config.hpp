@@ -96,12 +96,13 @@ inline result<huggingface_config> read_huggingface_config(nlohmann::json const& 
     model_config& c = out.config;
     auto const type = json_get<std::string>(json, "model_type", file);
     if (!type) return type.error();
-    if (*type == "llama")
+    if (*type == "llama" || *type == "mistral")  // the same equations: GGUF calls both llama
         c.arch = architecture::llama;
     else if (*type == "qwen2")
         c.arch = architecture::qwen2, c.qkv_bias = true;
     else
-        return bad_field(file, "model_type", "llama or qwen2", *type, "SmolLM2, Llama, TinyLlama or Qwen2.5 models");
+        return bad_field(file, "model_type", "llama, mistral or qwen2", *type,
+                         "SmolLM2, Llama, TinyLlama, Mistral or Qwen2.5 models");
     if (auto const r = detail::refuse_variants(json, file); !r) return r.error();
 
     std::optional<problem> first;
@@ -133,8 +134,17 @@ inline result<huggingface_config> read_huggingface_config(nlohmann::json const& 
         if (!tied->is_boolean()) return bad_field(file, "tie_word_embeddings", "true or false", *tied);
         out.tied = tied->get<bool>();
     }
-    if (auto const* const window = find_field(json, "sliding_window"); window && c.arch == architecture::llama)
+    if (auto const* const window = find_field(json, "sliding_window"); window && *type == "llama")
         warnings.push_back("the field sliding_window is ignored, as the reference implementation of llama does");
+    if (*type == "mistral") {  // within the window every row sees all rows before it: the plain equations
+        auto const window = json_get_or<std::int32_t>(json, "sliding_window", static_cast<std::int32_t>(c.context), file);
+        if (!window) return window.error();
+        if (*window < 1) return bad_field(file, "sliding_window", "at least 1", *window);
+        if (*window < c.context) {
+            c.context = *window;
+            warnings.push_back("the context is cut to the sliding window of " + std::to_string(*window) + " tokens");
+        }
+    }
     return out;
 }
 

@@ -71,8 +71,11 @@ struct matrix_source {
     void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte*) const {
         constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;
         if (!transposed) {
-            for (index_t k = 0; k < depth; ++k)
-                detail::spread_row(data + (k0 + k) * stride + n0, count, panels, k, depth);
+            for (index_t k = 0; k < depth; ++k) {
+                T const* const row = data + (k0 + k) * stride + n0;
+                for (index_t n = 0; n < count; n += 64 / index_t(sizeof(T))) __builtin_prefetch(row + 8 * stride + n);
+                detail::spread_row(row, count, panels, k, depth);
+            }
             return;
         }
         for (index_t n = 0; n < count; n += panel, panels += panel * depth) {

@@ -59,40 +59,54 @@ index_t group_for(index_t columns, index_t largest, index_t lanes) {
     return best;
 }
 
-/// Rows [i0, i0 + rows) and columns [n0, n0 + count) of c.
+/// A part of c: rows [i0, i0 + rows), columns [n0, n0 + count), packed in groups of `group` columns.
+struct product_part {
+    index_t i0, rows, n0, count, group;
+};
+
+/// Computes a part, block by block of the depth, so that a's block stays near for all groups of the part.
 template <class T, class Source>
-void product_part(product_job<T> const& p, Source const& b, index_t i0, index_t rows, index_t n0, index_t count,
-                  std::byte* memory) {
-    using S = product_tiling<T>;
+void compute(product_job<T> const& p, Source const& b, product_part const& part, std::byte* memory) {
+    constexpr index_t panel = product_tiling<T>::panel;
     T* const panels = reinterpret_cast<T*>(memory + Source::scratch_bytes);
     for (index_t k0 = 0; k0 < p.depth; k0 += p.block) {
         index_t const depth = std::min(p.block, p.depth - k0);
-        b.pack_group(k0, depth, n0, count, panels, memory);
-        T const* const a = p.a + i0 * p.row_step + k0 * p.depth_step;
-        for (index_t n = 0; n < count; n += S::panel) {
-            index_t const left = std::min(count - n, S::panel);
-            panel_job<T> const job{depth,      p.row_step, p.depth_step, panels + n * depth,
-                                   p.c.stride, left,       p.scale,      p.accumulate || k0 > 0};
-            T* const c = p.c.data + i0 * p.c.stride + n0 + n;
-            sweep(job, rows, a, c);
+        T const* const a = p.a + part.i0 * p.row_step + k0 * p.depth_step;
+        for (index_t g = 0; g < part.count; g += part.group) {
+            index_t const count = std::min(part.group, part.count - g);
+            b.pack_group(k0, depth, part.n0 + g, count, panels, memory);
+            for (index_t n = 0; n < count; n += panel) {
+                panel_job<T> const job{depth,        p.row_step,
+                                       p.depth_step, panels + n * depth,
+                                       p.c.stride,   std::min(count - n, panel),
+                                       p.scale,      p.accumulate || k0 > 0};
+                sweep(job, part.rows, a, p.c.row(part.i0) + part.n0 + g + n);
+            }
         }
     }
 }
 
-/// Cuts c into tasks: groups of columns, and of rows too where columns are too few for all lanes.
+/// A left factor of more bytes than this is not read again for every group of columns.
+inline constexpr index_t near_bytes = 1 << 20;
+
+/// Cuts c into tasks: columns, a group each, or several where a is large; rows too where columns are too few.
 template <class T, class Source>
 void product_on(workers const& on, product_job<T> const& p, Source const& b) {
     using S = product_tiling<T>;
-    index_t const fits =
-        (on.panel_bytes - Source::scratch_bytes) / (longest_depth * static_cast<index_t>(sizeof(T))) / 32 * 32;
+    index_t const size = static_cast<index_t>(sizeof(T));
+    index_t const fits = (on.panel_bytes - Source::scratch_bytes) / (longest_depth * size) / 32 * 32;
     index_t const group = group_for<T>(p.c.columns, std::min(fits, S::group), on.count);
-    index_t const across = (p.c.columns + group - 1) / group;
+    index_t const groups = (p.c.columns + group - 1) / group;
+    bool const large = p.c.rows * p.depth * size > near_bytes;
+    index_t const width = group * (large ? (groups + 2 * on.count - 1) / (2 * on.count) : 1);
+    index_t const across = (p.c.columns + width - 1) / width;
     index_t const wanted = std::max(on.count / across, index_t(1));
     index_t const height = round_up((p.c.rows + wanted - 1) / wanted, S::rows);
     index_t const down = (p.c.rows + height - 1) / height;
     on.each(across * down, [&](index_t i, index_t lane) {
-        index_t const i0 = i / across * height, n0 = i % across * group;
-        product_part(p, b, i0, std::min(height, p.c.rows - i0), n0, std::min(group, p.c.columns - n0), on.panel(lane));
+        index_t const i0 = i / across * height, n0 = i % across * width;
+        compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, std::min(width, p.c.columns - n0), group},
+                on.panel(lane));
     });
 }
 

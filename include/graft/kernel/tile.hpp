@@ -23,7 +23,7 @@ struct product_tiling {
     static constexpr index_t group = width == 1 ? 32 : 128;
 };
 
-/// What all tiles of one panel share: `depth` steps of B (packed, the panel's numbers of a step together), `columns` of C.
+/// What all tiles of a panel share: `depth` steps of B (the panel's numbers of one step lie together), `columns` of C.
 /// Number (i, k) of A is a[i * row_step + k * depth_step], so that a transposed A is only other steps.
 template <class T>
 struct panel_job {

@@ -8,7 +8,7 @@
 
 namespace graft {
 
-/// to[k * width + j] = number first + k of row j, for 0 ≤ j < 16 and 0 ≤ k < count; row j lies at `rows` + j · row_bytes.
+/// to[k * width + j] = number first + k of row j, 0 ≤ j < 16, 0 ≤ k < count; row j lies at `rows` + j · row_bytes.
 /// The bits are those of `format::decode`; but bytes are turned here instead of floats.
 using turned_decoder = void (*)(std::byte const* rows, index_t row_bytes, index_t first, index_t count, float* to,
                                 index_t width);

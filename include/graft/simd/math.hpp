@@ -179,14 +179,22 @@ GRAFT_INLINE pack<T, W> tanh(pack<T, W> x) {
     return select(x == P(T(0)), x, u / (u + P(T(2))));
 }
 
-inline float exp(float x) { return exp(pack<float, 1>(x)).v[0]; }
-inline double exp(double x) { return exp(pack<double, 1>(x)).v[0]; }
-inline float log(float x) { return log(pack<float, 1>(x)).v[0]; }
-inline double log(double x) { return log(pack<double, 1>(x)).v[0]; }
-inline float sigmoid(float x) { return sigmoid(pack<float, 1>(x)).v[0]; }
-inline double sigmoid(double x) { return sigmoid(pack<double, 1>(x)).v[0]; }
-inline float tanh(float x) { return tanh(pack<float, 1>(x)).v[0]; }
-inline double tanh(double x) { return tanh(pack<double, 1>(x)).v[0]; }
+template <std::floating_point T>
+T exp(T x) {
+    return exp(pack<T, 1>(x)).v[0];
+}
+template <std::floating_point T>
+T log(T x) {
+    return log(pack<T, 1>(x)).v[0];
+}
+template <std::floating_point T>
+T sigmoid(T x) {
+    return sigmoid(pack<T, 1>(x)).v[0];
+}
+template <std::floating_point T>
+T tanh(T x) {
+    return tanh(pack<T, 1>(x)).v[0];
+}
 
 namespace detail {
 
@@ -206,10 +214,14 @@ inline double turned_sine(double x, int quarter) {
 
 }  // namespace detail
 
-/// Sine and cosine of radians, |x| ≤ 2^20 (angles of rotary positions); the float forms compute in double.
-inline double sin(double x) { return detail::turned_sine(x, 0); }
-inline double cos(double x) { return detail::turned_sine(x, 1); }
-inline float sin(float x) { return static_cast<float>(detail::turned_sine(x, 0)); }
-inline float cos(float x) { return static_cast<float>(detail::turned_sine(x, 1)); }
+/// Sine and cosine of radians, |x| ≤ 2^20 (angles of rotary positions), computed in double.
+template <std::floating_point T>
+T sin(T x) {
+    return static_cast<T>(detail::turned_sine(static_cast<double>(x), 0));
+}
+template <std::floating_point T>
+T cos(T x) {
+    return static_cast<T>(detail::turned_sine(static_cast<double>(x), 1));
+}
 
 }  // namespace graft

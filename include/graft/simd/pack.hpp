@@ -2,59 +2,9 @@
 // `pack<T, W>`: W numbers that are computed with at once; on xsimd, or its scalar twin.   (layer 3: simd)
 #pragma once
 
-#include <graft/base/config.hpp>
-#include <graft/base/index.hpp>
-
-#include <bit>
-#include <cstdint>
-#include <type_traits>
-
-#if GRAFT_SIMD
-#    include <xsimd/xsimd.hpp>
-#endif
-#ifdef __AVX__
-#    include <immintrin.h>
-#endif
+#include <graft/simd/scalar.hpp>
 
 namespace graft {
-
-/// How many T one register of the target holds: 16 floats with AVX-512, 8 with AVX, 4 with SSE or NEON, of double half
-/// as many; 1 for the scalar twin.
-#if GRAFT_SIMD
-template <class T>
-inline constexpr index_t native_width = static_cast<index_t>(xsimd::simd_type<T>::size);
-#    if defined(__ARM_NEON) && !defined(__aarch64__)
-template <>
-inline constexpr index_t native_width<double> = 1;
-#    endif
-#else
-template <class T>
-inline constexpr index_t native_width = 1;
-#endif
-
-/// True where fma(a, b, c) is one instruction that rounds once; elsewhere it is a * b + c: a library's fma is slow.
-#if defined(__FMA__) || defined(__aarch64__)
-template <class T>
-inline constexpr bool has_fma = true;
-#elif defined(__ARM_FEATURE_FMA)
-template <class T>
-inline constexpr bool has_fma = std::is_same_v<T, float>;
-#else
-template <class T>
-inline constexpr bool has_fma = false;
-#endif
-
-/// a * b + c, fused where `has_fma`; max and min take the second number when one of the two is not a number.
-GRAFT_INLINE float fma(float a, float b, float c) {
-    return has_fma<float> ? __builtin_fmaf(a, b, c) : a * b + c;
-}
-GRAFT_INLINE double fma(double a, double b, double c) {
-    return has_fma<double> ? __builtin_fma(a, b, c) : a * b + c;
-}
-GRAFT_INLINE float sqrt(float a) { return __builtin_sqrtf(a); }
-GRAFT_INLINE double sqrt(double a) { return __builtin_sqrt(a); }
-GRAFT_INLINE float abs(float a) { return __builtin_fabsf(a); }
-GRAFT_INLINE double abs(double a) { return __builtin_fabs(a); }
 
 namespace detail {
 
@@ -65,9 +15,6 @@ struct vector_of {
 };
 template <class T, index_t W>
 using vector_t = typename vector_of<T, W>::type;
-
-template <class T>
-using bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
 /// Sum, or largest, of a vector's numbers by halving: the order is fixed by W alone.
 template <bool Add, class T, index_t W>
@@ -86,7 +33,8 @@ GRAFT_INLINE T fold(vector_t<T, W> const& v) {
 }  // namespace detail
 
 /// W numbers of type T. This form is the scalar twin, right for any W; the native width has a register (below).
-/// `load` and `store` need no alignment; `load_some` reads n < W numbers (the rest are 0), `store_some` writes n < W.
+/// max and min give the second number where one of the two is not a number. `load` and `store` need no alignment;
+/// `load_some` reads n < W numbers (the rest are 0), `store_some` writes n < W.
 template <class T, index_t W = native_width<T>>
 struct pack {
     static constexpr index_t width = W;
