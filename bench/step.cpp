@@ -70,7 +70,8 @@ public:
             std::vector<float> row(static_cast<std::size_t>(columns));
             for (std::uint64_t r = 0; r < 61; ++r) {
                 for (std::size_t j = 0; j < row.size(); ++j)
-                    row[j] = static_cast<float>((2 * uniform(r, 1, 0, j) - 1) / std::sqrt(static_cast<double>(columns)));
+                    row[j] =
+                        static_cast<float>((2 * uniform(r, 1, 0, j) - 1) / std::sqrt(static_cast<double>(columns)));
                 auto& bytes = pool.emplace_back(static_cast<std::size_t>(how.row_bytes(columns)));
                 encode(how, row.data(), columns, bytes.data());
             }
@@ -84,7 +85,8 @@ public:
     }
     std::byte const* map() {
         std::fflush(file);
-        base = static_cast<std::byte*>(::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, ::fileno(file), 0));
+        base = static_cast<std::byte*>(
+            ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, ::fileno(file), 0));
         return base;
     }
     index_t size = 0;
@@ -98,11 +100,13 @@ private:
 template <class Block, class Strategy, class Rule>
 int measure(options const& o, model_config const& c, Strategy strategy) {
     format const* const how = find_format(o.weights);
-    bool const small = how->bytes * 8 < how->block * 8;  // under eight bits a number: the embedding is q8_0, as in real files
+    bool const small =
+        how->bytes * 8 < how->block * 8;  // under eight bits a number: the embedding is q8_0, as in real files
     weight_file file;
     std::vector<layer_weights<Block, float>> layers(static_cast<std::size_t>(c.layers));
     auto const n = sizes_of(c, o.seq);
-    std::vector<float> const ones(static_cast<std::size_t>(std::max(c.width, c.heads * c.head)), 1.0f), zeros(ones.size(), 0.0f);
+    std::vector<float> const ones(static_cast<std::size_t>(std::max(c.width, c.heads * c.head)), 1.0f),
+        zeros(ones.size(), 0.0f);
     auto const each_matrix = [&](auto&& f) {
         for (auto& layer : layers)
             layer.visit([&](auto op, auto& w) {
@@ -128,7 +132,8 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
 
     using trainer_type = trainer<Block, Strategy, Rule>;
     typename trainer_type::settings s;
-    s.tokens = o.seq, s.rank = o.rank, s.alpha = 2.0 * static_cast<double>(o.rank), s.lanes = o.threads, s.strategy = strategy;
+    s.tokens = o.seq, s.rank = o.rank, s.alpha = 2.0 * static_cast<double>(o.rank), s.lanes = o.threads,
+    s.strategy = strategy;
     auto const plan = trainer_type::memory_plan(c, s);
     thread_pool pool(o.threads);
     std::size_t const bytes = static_cast<std::size_t>(plan.total());
@@ -138,7 +143,8 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
 
     std::vector<int> ids, targets;
     for (index_t i = 0; i <= o.seq; ++i)
-        ids.push_back(static_cast<int>(uniform(3, 3, 0, static_cast<std::uint64_t>(i)) * static_cast<double>(c.vocabulary)));
+        ids.push_back(
+            static_cast<int>(uniform(3, 3, 0, static_cast<std::uint64_t>(i)) * static_cast<double>(c.vocabulary)));
     targets.assign(ids.begin() + 1, ids.end());
     ids.pop_back();
     index_t const start = 0;
@@ -159,22 +165,31 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
     double const median = sorted(step)[step.size() / 2], best = sorted(step)[0], pass = sorted(forward)[0];
     double const mib = 1024.0 * 1024.0;
     if (o.json) {
-        std::printf("{\"shape\":\"%s\",\"seq\":%td,\"rank\":%td,\"strategy\":\"%s\",\"tile\":%td,\"phases\":%d,\"optimizer\":\"%s\",\"weights\":\"%s\","
-                    "\"threads\":%td,\"steps\":%td,\"step_seconds_min\":%.4f,\"step_seconds_median\":%.4f,\"forward_seconds_min\":%.4f,"
-                    "\"loss\":%.6f,\"planned_bytes\":%td,\"high_water_bytes\":%td,\"weights_mapped_bytes\":%td,\"rss_anon_bytes\":%.0f,"
-                    "\"rss_peak_bytes\":%.0f}\n",
-                    o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(), o.tile, o.phases, o.optimizer.c_str(), o.weights.c_str(), o.threads,
-                    o.steps, best, median, pass, loss, plan.total(), t.high_water(), file.size, anonymous, status_bytes("VmHWM"));
+        std::printf(
+            "{\"shape\":\"%s\",\"seq\":%td,\"rank\":%td,\"strategy\":\"%s\",\"tile\":%td,\"phases\":%d,\"optimizer\":"
+            "\"%s\",\"weights\":\"%s\","
+            "\"threads\":%td,\"steps\":%td,\"step_seconds_min\":%.4f,\"step_seconds_median\":%.4f,\"forward_seconds_"
+            "min\":%.4f,"
+            "\"loss\":%.6f,\"planned_bytes\":%td,\"high_water_bytes\":%td,\"weights_mapped_bytes\":%td,\"rss_anon_"
+            "bytes\":%.0f,"
+            "\"rss_peak_bytes\":%.0f}\n",
+            o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(), o.tile, o.phases, o.optimizer.c_str(),
+            o.weights.c_str(), o.threads, o.steps, best, median, pass, loss, plan.total(), t.high_water(), file.size,
+            anonymous, status_bytes("VmHWM"));
     } else {
-        std::printf("%s, %td tokens, rank %td, %s, %s, %s weights, %td threads\n", o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(),
-                    o.optimizer.c_str(), o.weights.c_str(), o.threads);
-        std::printf("  step       %.3f s median, %.3f s best of %td; forward alone %.3f s\n", median, best, o.steps, pass);
-        std::printf("  planned    %.1f MiB (checkpoints %.1f, kept %.1f, block %.1f, head %.1f, adapters, gradients and optimizer %.1f)\n",
-                    static_cast<double>(plan.total()) / mib, static_cast<double>(plan.checkpoints) / mib, static_cast<double>(plan.kept) / mib,
-                    static_cast<double>(plan.block) / mib, static_cast<double>(plan.head) / mib,
-                    static_cast<double>(plan.adapters + plan.gradients + plan.optimizer) / mib);
-        std::printf("  high water %.1f MiB; anonymous %.1f MiB; weights mapped %.1f MiB\n", static_cast<double>(t.high_water()) / mib,
-                    anonymous / mib, static_cast<double>(file.size) / mib);
+        std::printf("%s, %td tokens, rank %td, %s, %s, %s weights, %td threads\n", o.shape.c_str(), o.seq, o.rank,
+                    o.strategy.c_str(), o.optimizer.c_str(), o.weights.c_str(), o.threads);
+        std::printf("  step       %.3f s median, %.3f s best of %td; forward alone %.3f s\n", median, best, o.steps,
+                    pass);
+        std::printf(
+            "  planned    %.1f MiB (checkpoints %.1f, kept %.1f, block %.1f, head %.1f, adapters, gradients and "
+            "optimizer %.1f)\n",
+            static_cast<double>(plan.total()) / mib, static_cast<double>(plan.checkpoints) / mib,
+            static_cast<double>(plan.kept) / mib, static_cast<double>(plan.block) / mib,
+            static_cast<double>(plan.head) / mib,
+            static_cast<double>(plan.adapters + plan.gradients + plan.optimizer) / mib);
+        std::printf("  high water %.1f MiB; anonymous %.1f MiB; weights mapped %.1f MiB\n",
+                    static_cast<double>(t.high_water()) / mib, anonymous / mib, static_cast<double>(file.size) / mib);
     }
     std::free(memory);
     return 0;
@@ -202,10 +217,13 @@ int main(int argc, char** argv) {
     app.add_option("--seq", o.seq, "rows of the pass")->check(CLI::Range(1, 1 << 20));
     app.add_option("--rank", o.rank)->check(CLI::Range(1, 1024));
     app.add_option("--strategy", o.strategy)->check(CLI::IsMember({"full", "mesp"}));
-    app.add_option("--tile", o.tile, "rows of a tile of mesp's feed-forward half, 0: all")->check(CLI::Range(0, 1 << 20));
-    app.add_option("--phases", o.phases, "of mesp: 1 recomputes a block once, 2 stage by stage")->check(CLI::Range(1, 2));
+    app.add_option("--tile", o.tile, "rows of a tile of mesp's feed-forward half, 0: all")
+        ->check(CLI::Range(0, 1 << 20));
+    app.add_option("--phases", o.phases, "of mesp: 1 recomputes a block once, 2 stage by stage")
+        ->check(CLI::Range(1, 2));
     app.add_option("--optimizer", o.optimizer)->check(CLI::IsMember({"adamw", "sgd"}));
-    app.add_option("--weights", o.weights)->check(CLI::IsMember({"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}));
+    app.add_option("--weights", o.weights)
+        ->check(CLI::IsMember({"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}));
     app.add_option("--threads", o.threads)->check(CLI::Range(1, 1024));
     app.add_option("--steps", o.steps)->check(CLI::Range(1, 1 << 20));
     app.add_flag("--json", o.json);

@@ -22,7 +22,9 @@ TEST_CASE("result: a value or a problem, never both") {
 }
 
 TEST_CASE("result: a problem is one line that leaves out what is absent") {
-    CHECK(describe({cause::bad_file, "m.gguf", "the key is longer than the file", "at byte 24", "at most 8 bytes", "99", "downloading it again"}) ==
-          "m.gguf: the key is longer than the file (at byte 24): expected at most 8 bytes, got 99. Try: downloading it again");
+    CHECK(describe({cause::bad_file, "m.gguf", "the key is longer than the file", "at byte 24", "at most 8 bytes", "99",
+                    "downloading it again"}) ==
+          "m.gguf: the key is longer than the file (at byte 24): expected at most 8 bytes, got 99. Try: downloading it "
+          "again");
     CHECK(describe({.what = "no rows"}) == "no rows");
 }

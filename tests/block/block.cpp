@@ -19,7 +19,8 @@ constexpr transformer_sizes n{.tokens = 4, .width = 8, .heads = 4, .kv_heads = 2
 // Seven maps: q and o 8 × 8, k and v 4 × 8, gate, up and down 24 × 8.
 static_assert(adapter_numbers<llama<lora>>(n) == 3 * (2 * 16 + 2 * 12 + 3 * 32));
 static_assert(adapter_numbers<llama<frozen>>(n) == 0);
-static_assert(find_shape("qwen2.5-0.5b")->qkv_bias && !find_shape("smollm2-135m")->qkv_bias && find_shape("gpt-5") == nullptr);
+static_assert(find_shape("qwen2.5-0.5b")->qkv_bias && !find_shape("smollm2-135m")->qkv_bias &&
+              find_shape("gpt-5") == nullptr);
 // 358 million numbers in the blocks' maps and 136 million in the head, as the published model has.
 static_assert([] {
     auto const& c = *find_shape("qwen2.5-0.5b");
@@ -40,9 +41,9 @@ std::vector<std::string> names() {
 }  // namespace
 
 TEST_CASE("block: weights are visited in running order, each once, by the names of model files") {
-    std::vector<std::string> const expected{"input_layernorm",  "self_attn.q_proj",         "self_attn.k_proj", "self_attn.v_proj",
-                                            "self_attn.o_proj", "post_attention_layernorm", "mlp.gate_proj",    "mlp.up_proj",
-                                            "mlp.down_proj"};
+    std::vector<std::string> const expected{"input_layernorm",  "self_attn.q_proj", "self_attn.k_proj",
+                                            "self_attn.v_proj", "self_attn.o_proj", "post_attention_layernorm",
+                                            "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
     CHECK(names<llama<lora>>() == expected);
     CHECK(names<qwen2<frozen>>() == expected);
 }

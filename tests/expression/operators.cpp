@@ -21,7 +21,8 @@ template <class A, class B> constexpr bool same(A, B) { return std::is_same_v<A,
 
 // Equal equations are equal types; a map's name is part of it.
 static_assert(same(Q(x), Q(x)) && !same(G(x), U(x)));
-static_assert(std::is_same_v<axis_of<decltype(Q(x))>, q_width> && std::is_same_v<axis_of<decltype(silu(G(x)))>, hidden>);
+static_assert(std::is_same_v<axis_of<decltype(Q(x))>, q_width> &&
+              std::is_same_v<axis_of<decltype(silu(G(x)))>, hidden>);
 // The gate of a SwiGLU is recognised as it is written, and only so.
 static_assert(same(silu(G(x)) * U(x), node<swiglu_, hidden, decltype(G(x)), decltype(U(x))>{}));
 static_assert(same(U(x) * silu(G(x)), node<mul_, hidden, decltype(U(x)), decltype(silu(G(x)))>{}));

@@ -46,12 +46,17 @@ TEST_CASE("real model: logits, losses and greedy tokens of SmolLM2-135M agree wi
             fed = position + 1;
             double const largest = at["largest"].get<double>();
             for (std::size_t k = 0; k < reference["indices"].size(); ++k)
-                worst = std::max(worst, std::abs(static_cast<double>(logits[reference["indices"][k].get<std::size_t>()]) -
-                                                 at["logits"][k].get<double>()) / largest);
+                worst =
+                    std::max(worst, std::abs(static_cast<double>(logits[reference["indices"][k].get<std::size_t>()]) -
+                                             at["logits"][k].get<double>()) /
+                                        largest);
             for (auto const& top : at["top"])
-                worst = std::max(worst, std::abs(static_cast<double>(logits[top[0].get<std::size_t>()]) - top[1].get<double>()) / largest);
+                worst = std::max(
+                    worst,
+                    std::abs(static_cast<double>(logits[top[0].get<std::size_t>()]) - top[1].get<double>()) / largest);
         }
-        MESSAGE(prompt["name"].get<std::string>() << ": largest difference of a logit, over the largest logit: " << worst);
+        MESSAGE(prompt["name"].get<std::string>()
+                << ": largest difference of a logit, over the largest logit: " << worst);
         CHECK(worst <= 1e-3);
 
         REQUIRE(fed == ids.size());
@@ -67,7 +72,8 @@ TEST_CASE("real model: logits, losses and greedy tokens of SmolLM2-135M agree wi
         poisoned_memory arena(trainer_type::memory_plan(file->config, s).total());
         trainer_type t(bound->net, s, arena.span, pool.handle(nullptr, 0));
         std::vector<int> targets(ids.begin() + 1, ids.end());
-        double const loss = t.evaluate({std::span(ids).first(ids.size() - 1), targets, {}}) / static_cast<double>(targets.size());
+        double const loss =
+            t.evaluate({std::span(ids).first(ids.size() - 1), targets, {}}) / static_cast<double>(targets.size());
         CHECK(loss == doctest::Approx(prompt["loss"].get<double>()).epsilon(1e-4));
     }
 }

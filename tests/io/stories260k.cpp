@@ -56,7 +56,8 @@ std::vector<double> losses(model_file const& file, std::vector<std::vector<int>>
     std::vector<double> out;
     for (auto const& ids : texts) {
         std::vector<int> const targets(ids.begin() + 1, ids.end());
-        out.push_back(t.evaluate({std::span(ids).first(ids.size() - 1), targets, {}}) / static_cast<double>(targets.size()));
+        out.push_back(t.evaluate({std::span(ids).first(ids.size() - 1), targets, {}}) /
+                      static_cast<double>(targets.size()));
     }
     return out;
 }
@@ -64,8 +65,8 @@ std::vector<double> losses(model_file const& file, std::vector<std::vector<int>>
 }  // namespace
 
 TEST_CASE("stories260K: ids, every paragraph's loss and the greedy story agree with the reference") {
-    auto const bin = shared_data("stories260K.bin"), tok = shared_data("tok512.bin"), stories = shared_data("tinystories.txt"),
-               figures = shared_data("stories260k-reference.json");
+    auto const bin = shared_data("stories260K.bin"), tok = shared_data("tok512.bin"),
+               stories = shared_data("tinystories.txt"), figures = shared_data("stories260k-reference.json");
     if (!bin || !tok || !stories || !figures) return;
     scratch_folder folder;
     std::string const path = (folder.path / "stories260K.gguf").string();
@@ -85,7 +86,8 @@ TEST_CASE("stories260K: ids, every paragraph's loss and the greedy story agree w
         texts.push_back(ids);
     }
     REQUIRE(texts.size() == reference["paragraph_loss"].size());
-    for (std::size_t k = 0; k < reference["first_ids"].size(); ++k) CHECK(texts[k] == reference["first_ids"][k].get<std::vector<int>>());
+    for (std::size_t k = 0; k < reference["first_ids"].size(); ++k)
+        CHECK(texts[k] == reference["first_ids"][k].get<std::vector<int>>());
 
     auto const exact = losses(*file, texts);
     double sum = 0, tokens = 0, worst = 0;
@@ -97,7 +99,8 @@ TEST_CASE("stories260K: ids, every paragraph's loss and the greedy story agree w
         }
         return sum / tokens;
     };
-    for (std::size_t k = 0; k < exact.size(); ++k) worst = std::max(worst, std::abs(exact[k] - reference["paragraph_loss"][k].get<double>()));
+    for (std::size_t k = 0; k < exact.size(); ++k)
+        worst = std::max(worst, std::abs(exact[k] - reference["paragraph_loss"][k].get<double>()));
     CHECK(worst <= 1e-4);
     CHECK(mean(exact) == doctest::Approx(reference["mean_loss"].get<double>()).epsilon(1e-5));
     CHECK(tokens == reference["tokens"].get<double>());
@@ -123,7 +126,8 @@ TEST_CASE("stories260K: ids, every paragraph's loss and the greedy story agree w
         auto const copy = open_model(small);
         REQUIRE(copy.ok());
         double const loss = mean(losses(*copy, texts));
-        MESSAGE(std::setprecision(8) << "mean loss with " << std::string(how->name) << " weights: " << loss << ", f32: " << mean(exact));
+        MESSAGE(std::setprecision(8) << "mean loss with " << std::string(how->name) << " weights: " << loss
+                                     << ", f32: " << mean(exact));
         CHECK(std::abs(loss - mean(exact)) < (how == &q8_0 ? 0.01 : 0.5));
     }
 }

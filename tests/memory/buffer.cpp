@@ -13,7 +13,8 @@ TEST_CASE("buffer: placement never overlaps what lives together, and shares what
     unsigned random = 1;
     for (std::size_t i = 0; i < all.size(); ++i) {
         random = random * 1664525u + 1013904223u;
-        all[i].bytes = 64 * (1 + random % 9), all[i].born = random / 16 % 30, all[i].dies = all[i].born + random / 512 % 10;
+        all[i].bytes = 64 * (1 + random % 9), all[i].born = random / 16 % 30,
+        all[i].dies = all[i].born + random / 512 % 10;
         order[i] = &all[i];
     }
     index_t const peak = place(order.data(), 40);

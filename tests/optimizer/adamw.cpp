@@ -21,7 +21,8 @@ TEST_CASE("adamw: a trajectory agrees with the formulas written out, to 1e-12") 
     for (std::size_t i = 0; i < count; ++i) p[i] = q[i] = 0.1 * static_cast<double>(i) - 1;
     adamw const rule{.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1};
     for (index_t t = 1; t <= 50; ++t) {
-        for (std::size_t i = 0; i < count; ++i) g[i] = std::sin(static_cast<double>(i) + 0.3 * static_cast<double>(t)) + p[i];
+        for (std::size_t i = 0; i < count; ++i)
+            g[i] = std::sin(static_cast<double>(i) + 0.3 * static_cast<double>(t)) + p[i];
         rule.apply(update<double>{p.data(), g.data(), state.data(), count, 0.01, 0.5, t}, {});
         for (std::size_t i = 0; i < count; ++i) {
             double const gi = 0.5 * (std::sin(static_cast<double>(i) + 0.3 * static_cast<double>(t)) + q[i]);

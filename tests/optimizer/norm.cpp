@@ -12,7 +12,8 @@ TEST_CASE("norm: the length of all numbers, for every count") {
     for (index_t count : {0, 1, 7, 63, 64, 65, 1000, 4097}) {
         std::vector<float> g(static_cast<std::size_t>(count));
         double sum = 0;
-        for (std::size_t i = 0; i < g.size(); ++i) g[i] = 0.5f * static_cast<float>(i % 11) - 1, sum += static_cast<double>(g[i]) * g[i];
+        for (std::size_t i = 0; i < g.size(); ++i)
+            g[i] = 0.5f * static_cast<float>(i % 11) - 1, sum += static_cast<double>(g[i]) * g[i];
         CHECK(global_norm(g.data(), count, {}) == doctest::Approx(std::sqrt(sum)).epsilon(1e-12));
     }
 }

@@ -13,8 +13,10 @@ namespace {
 
 using block = llama<lora>;
 constexpr auto code = flatten<block>();
-constexpr transformer_sizes qwen{.tokens = 256, .width = 896, .heads = 14, .kv_heads = 2, .head = 64, .hidden = 4864, .rank = 8};
-constexpr transformer_sizes tiny{.tokens = 64, .width = 64, .heads = 4, .kv_heads = 2, .head = 16, .hidden = 176, .rank = 4};
+constexpr transformer_sizes qwen{
+    .tokens = 256, .width = 896, .heads = 14, .kv_heads = 2, .head = 64, .hidden = 4864, .rank = 8};
+constexpr transformer_sizes tiny{
+    .tokens = 64, .width = 64, .heads = 4, .kv_heads = 2, .head = 16, .hidden = 176, .rank = 4};
 
 template <class S>
 constexpr auto plan_of(transformer_sizes const& n, S s) {

@@ -41,7 +41,8 @@ TEST_CASE("strategies: mesp in one phase runs each stage again, without its last
 }
 
 TEST_CASE("strategies: mesp in two phases pulls each stage from the stream that enters it") {
-    CHECK(schedule_of(mesp{.tile = 8, .pulled = phases::two}) == "rrrrrrrrc | RRRRRC ! rrrrrrrrc | RRRRPPPPP | rrrrrrrpppppppp");
+    CHECK(schedule_of(mesp{.tile = 8, .pulled = phases::two}) ==
+          "rrrrrrrrc | RRRRRC ! rrrrrrrrc | RRRRPPPPP | rrrrrrrpppppppp");
 }
 
 TEST_CASE("strategies: inference has no backward") { CHECK(schedule_of(inference{}) == "rrrrrrrrc | rrrrrc"); }

@@ -16,16 +16,17 @@ namespace graft_test {
 /// A file of the project, by its path from the top: "examples/data/graft.jsonl".
 inline std::filesystem::path project(std::string const& path) { return std::filesystem::path(GRAFT_SOURCE_DIR) / path; }
 
-/// A file of the data folder (GRAFT_DATA, else ../shared/data beside the project); absent: one line, and the test skips.
+/// A file of the data folder (GRAFT_DATA, else ../shared/data beside the project); absent: one line, the test skips.
 inline std::optional<std::filesystem::path> shared_data(std::string const& name) {
     char const* const set = std::getenv("GRAFT_DATA");
-    auto const path = (set ? std::filesystem::path(set) : std::filesystem::path(GRAFT_SOURCE_DIR) / "../shared/data") / name;
+    auto const path =
+        (set ? std::filesystem::path(set) : std::filesystem::path(GRAFT_SOURCE_DIR) / "../shared/data") / name;
     if (std::filesystem::exists(path)) return path;
     MESSAGE("skipped: no " << name << " (set GRAFT_DATA to the folder that holds it)");
     return std::nullopt;
 }
 
-/// The real chat model (SmolLM2-135M-Instruct, Q4_1), by the variable GRAFT_SMOLLM2 or where `examples/finetune.sh` caches it.
+/// The real chat model (SmolLM2-135M-Instruct, Q4_1): GRAFT_SMOLLM2, else where `examples/finetune.sh` keeps it.
 inline std::optional<std::filesystem::path> smollm2() {
     char const* const set = std::getenv("GRAFT_SMOLLM2");
     auto const path = set ? std::filesystem::path(set) : project("build/models/SmolLM2-135M-Instruct.Q4_1.gguf");

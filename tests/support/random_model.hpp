@@ -20,7 +20,8 @@ inline double noise(std::uint64_t seed, std::uint64_t index) { return 2 * unifor
 
 inline model_config tiny_config() {
     model_config c;
-    c.layers = 2, c.width = 32, c.heads = 4, c.kv_heads = 2, c.head = 8, c.hidden = 64, c.vocabulary = 37, c.context = 64;
+    c.layers = 2, c.width = 32, c.heads = 4, c.kv_heads = 2, c.head = 8, c.hidden = 64, c.vocabulary = 37,
+    c.context = 64;
     c.norm_epsilon = 1e-5, c.rope_base = 100;
     return c;
 }
@@ -64,7 +65,8 @@ struct random_model {
         ++seed;
         for (index_t i = 0; i < rows; ++i) {
             for (index_t j = 0; j < columns; ++j)
-                row[static_cast<std::size_t>(j)] = static_cast<float>(size * noise(seed, static_cast<std::uint64_t>(i * columns + j)));
+                row[static_cast<std::size_t>(j)] =
+                    static_cast<float>(size * noise(seed, static_cast<std::uint64_t>(i * columns + j)));
             encode(how, row.data(), columns, bytes.data() + i * how.row_bytes(columns));
         }
         return {bytes.data(), rows, columns, how};
@@ -73,7 +75,8 @@ struct random_model {
         auto& v = vectors.emplace_back(static_cast<std::size_t>(count));
         ++seed;
         for (index_t i = 0; i < count; ++i)
-            v[static_cast<std::size_t>(i)] = static_cast<float>(centre + spread * noise(seed, static_cast<std::uint64_t>(i)));
+            v[static_cast<std::size_t>(i)] =
+                static_cast<float>(centre + spread * noise(seed, static_cast<std::uint64_t>(i)));
         return v.data();
     }
 };

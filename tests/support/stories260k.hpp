@@ -51,7 +51,8 @@ inline result<void> set_tokens(gguf_writer& out, std::string const& path, std::s
 }
 
 /// source: the layout in the data folder's README.
-inline result<void> stories260k_to_gguf(std::string const& model_path, std::string const& token_path, std::string const& out_path) {
+inline result<void> stories260k_to_gguf(std::string const& model_path, std::string const& token_path,
+                                        std::string const& out_path) {
     auto const file = mapped_file::open(model_path);
     if (!file) return file.error();
     byte_reader from(file->bytes());

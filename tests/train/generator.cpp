@@ -36,12 +36,14 @@ TEST_CASE("generator: logits do not depend on how the past was fed") {
     for (index_t chunk : {1, 5, 7}) {
         rig r(chunk);
         auto const at_once = r.g.feed(ids);
-        for (std::size_t i = 0; i < expected.size(); ++i) CHECK(at_once[i] == doctest::Approx(expected[i]).epsilon(1e-11));
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            CHECK(at_once[i] == doctest::Approx(expected[i]).epsilon(1e-11));
         r.g.clear();
         r.g.feed(std::span(ids).first(6));
         for (std::size_t i = 6; i + 1 < ids.size(); ++i) r.g.feed({&ids[i], 1});
         auto const one_by_one = r.g.feed({&ids.back(), 1});
-        for (std::size_t i = 0; i < expected.size(); ++i) CHECK(one_by_one[i] == doctest::Approx(expected[i]).epsilon(1e-11));
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            CHECK(one_by_one[i] == doctest::Approx(expected[i]).epsilon(1e-11));
         CHECK(r.g.position() == 16);
     }
 }
@@ -61,7 +63,8 @@ TEST_CASE("generator: its probabilities are the trainer's losses") {
     s.tokens = 16, s.targets = 0;
     poisoned_memory memory(trainer_type::memory_plan(r.m.net.config, s).total());
     trainer_type t(r.m.net, s, memory.span);
-    CHECK(t.evaluate({std::span(ids).first(15), std::span(ids).subspan(1), {}}) == doctest::Approx(loss).epsilon(1e-11));
+    CHECK(t.evaluate({std::span(ids).first(15), std::span(ids).subspan(1), {}}) ==
+          doctest::Approx(loss).epsilon(1e-11));
 }
 
 TEST_CASE("generator: more rows than the context are refused") {

@@ -71,7 +71,8 @@ struct rebuilt {
                 using Op = decltype(op);
                 if constexpr (requires { w.A; }) {
                     index_t const out = Op::out_axis::of(n), in = Op::in_axis::of(n);
-                    for (index_t i = 0; i < 2 * in; ++i) adapters.push_back(static_cast<double>(next(1 / std::sqrt(static_cast<double>(in)))));
+                    for (index_t i = 0; i < 2 * in; ++i)
+                        adapters.push_back(static_cast<double>(next(1 / std::sqrt(static_cast<double>(in)))));
                     for (index_t i = 0; i < 2 * out; ++i) adapters.push_back(static_cast<double>(next(0.3)));
                 }
             });
@@ -81,13 +82,15 @@ struct rebuilt {
 std::array<double, 7> digest(matrix<double> x) {
     index_t const size = x.rows * x.columns;
     double sum = 0, mixed = 0, square = 0;
-    for (index_t j = 0; j < size; ++j) sum += x.data[j], mixed += x.data[j] * static_cast<double>((7 * j) % 11 - 5), square += x.data[j] * x.data[j];
+    for (index_t j = 0; j < size; ++j)
+        sum += x.data[j], mixed += x.data[j] * static_cast<double>((7 * j) % 11 - 5), square += x.data[j] * x.data[j];
     return {sum, mixed, std::sqrt(square), x.data[0], x.data[size / 3], x.data[2 * size / 3], x.data[size - 1]};
 }
 
 void same(std::array<double, 7> const& got, nlohmann::json const& expected) {
     double const size = std::abs(expected[2].get<double>());
-    for (std::size_t i = 0; i < 7; ++i) CHECK(std::abs(got[i] - expected[i].get<double>()) <= 1e-10 * (size + std::abs(got[i])));
+    for (std::size_t i = 0; i < 7; ++i)
+        CHECK(std::abs(got[i] - expected[i].get<double>()) <= 1e-10 * (size + std::abs(got[i])));
 }
 
 /// "self_attn.q_proj" is "q" there.
@@ -102,7 +105,8 @@ void check(char const* variant, Strategy strategy) {
     auto const& v = all["variants"][variant];
     model_config c;
     c.arch = v["bias"].get<bool>() ? architecture::qwen2 : architecture::llama;
-    c.layers = all["blocks"], c.width = all["width"], c.heads = all["heads"], c.kv_heads = all["kv_heads"], c.head = all["head"];
+    c.layers = all["blocks"], c.width = all["width"], c.heads = all["heads"], c.kv_heads = all["kv_heads"],
+    c.head = all["head"];
     c.hidden = all["hidden"], c.vocabulary = all["vocabulary"], c.context = 16;
     c.norm_epsilon = all["epsilon"], c.rope_base = all["rope_base"];
     c.pairing = v["interleaved"].get<bool>() ? rope_pairing::interleaved : rope_pairing::half_split;
@@ -124,7 +128,8 @@ void check(char const* variant, Strategy strategy) {
     auto const ids = all["ids"].get<std::vector<int>>(), targets = all["targets"].get<std::vector<int>>();
     std::vector<index_t> const starts{0, all["lengths"][0].get<index_t>()};
     batch const b{ids, targets, starts};
-    double const counted = static_cast<double>(std::count_if(targets.begin(), targets.end(), [](int x) { return x >= 0; }));
+    double const counted =
+        static_cast<double>(std::count_if(targets.begin(), targets.end(), [](int x) { return x >= 0; }));
 
     double const loss = t.accumulate(b, 1 / counted) / counted;
     CHECK(loss == doctest::Approx(v["loss"].get<double>()).epsilon(1e-11));

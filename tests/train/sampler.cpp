@@ -48,6 +48,7 @@ TEST_CASE("sampler: top-k and top-p leave out the unlikely") {
 TEST_CASE("sampler: the same seed and step draw the same token") {
     for (index_t step = 0; step < 50; ++step) {
         std::array<float, 3> a{0, 0.1f, 0.2f}, b = a;
-        CHECK(sampler{.temperature = 1, .seed = 9}(std::span<float>(a), step) == sampler{.temperature = 1, .seed = 9}(std::span<float>(b), step));
+        CHECK(sampler{.temperature = 1, .seed = 9}(std::span<float>(a), step) ==
+              sampler{.temperature = 1, .seed = 9}(std::span<float>(b), step));
     }
 }

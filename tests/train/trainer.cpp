@@ -136,8 +136,9 @@ TEST_CASE("trainer: the order of the sequences in a batch does not matter") {
     for (std::size_t k : {1u, 0u}) {  // each alone, the second first
         std::size_t const first = k ? 7 : 0, count = k ? 5 : 7;
         index_t const start = 0;
-        loss += r.t.accumulate({std::span(s.ids).subspan(first, count), std::span(s.targets).subspan(first, count), {&start, 1}},
-                               sample::scale);
+        loss += r.t.accumulate(
+            {std::span(s.ids).subspan(first, count), std::span(s.targets).subspan(first, count), {&start, 1}},
+            sample::scale);
     }
     apart.assign(r.t.accumulated().begin(), r.t.accumulated().end());
     CHECK(loss == doctest::Approx(r.t.evaluate(s.view())).epsilon(1e-12));
@@ -174,7 +175,8 @@ TEST_CASE("trainer: the plan is the high-water mark to the byte, and nothing is 
         r.t.apply(1e-3);
         CHECK(r.t.high_water() == r.t.memory().total());
         CHECK(static_cast<index_t>(r.memory.span.size()) == r.t.memory().total());
-        for (auto p = r.memory.span.data() + r.memory.span.size(); p < r.memory.bytes.data() + r.memory.bytes.size(); ++p)
+        for (auto p = r.memory.span.data() + r.memory.span.size(); p < r.memory.bytes.data() + r.memory.bytes.size();
+             ++p)
             CHECK(*p == std::byte{0xff});
     };
     check(full{}, 0);

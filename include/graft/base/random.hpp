@@ -22,11 +22,12 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
     return counter;
 }
 
-/// 64 random bits of draw `index` of `step` of `stream` under `seed`. Streams keep uses apart (initialisation, shuffles,
-/// dropout …); 2³² steps and indices are distinct within each.
+/// 64 random bits of draw `index` of `step` of `stream` under `seed`. Streams keep uses apart (initialisation,
+/// shuffles, dropout …); 2³² steps and indices are distinct within each.
 constexpr std::uint64_t random_bits(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t index) {
     auto const low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
-    auto const word = philox({low(index), low(index >> 32) ^ low(step >> 32), low(step), low(stream)}, {low(seed), low(seed >> 32)});
+    auto const word =
+        philox({low(index), low(index >> 32) ^ low(step >> 32), low(step), low(stream)}, {low(seed), low(seed >> 32)});
     return std::uint64_t{word[0]} << 32 | word[1];
 }
 

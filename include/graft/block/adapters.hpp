@@ -55,7 +55,8 @@ void start_adapters(layer_weights<Block, T>& layer, index_t which, std::uint64_t
             if (!w.A) return;
             double const bound = 1 / std::sqrt(static_cast<double>(w.A.columns));
             for (index_t i = 0; i < w.A.rows * w.A.columns; ++i) {
-                double const u = uniform(seed, static_cast<std::uint64_t>(which) * 64 + map, 0, static_cast<std::uint64_t>(i));
+                double const u =
+                    uniform(seed, static_cast<std::uint64_t>(which) * 64 + map, 0, static_cast<std::uint64_t>(i));
                 w.A.data[i] = static_cast<T>(bound * (2 * u - 1));
             }
             for (index_t i = 0; i < w.B.rows * w.B.columns; ++i) w.B.data[i] = T{};

@@ -30,8 +30,8 @@ struct loss_head {
 
     /// The sum of the losses of the rows in `list` (ascending), whose targets are `targets`. If `gradient` (tokens ×
     /// width) is not empty, it becomes scale · d(sum)/dx in every row.
-    double operator()(matrix<T> x, std::span<index_t const> list, std::span<int const> targets, matrix<T> gradient, T scale,
-                      T* scratch) const {
+    double operator()(matrix<T> x, std::span<index_t const> list, std::span<int const> targets, matrix<T> gradient,
+                      T scale, T* scratch) const {
         index_t const rows = static_cast<index_t>(list.size());
         matrix<T> const picked{scratch, rows, x.columns, x.on};
         matrix<T> const z{scratch + round_up(rows * x.columns, grain), rows, x.columns, x.on};

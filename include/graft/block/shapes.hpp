@@ -16,10 +16,12 @@ struct named_shape {
 
 namespace detail {
 
-constexpr model_config shape_of(architecture arch, index_t layers, index_t width, index_t heads, index_t kv_heads, index_t head,
-                                index_t hidden, index_t vocabulary, index_t context, double rope_base, double epsilon) {
+constexpr model_config shape_of(architecture arch, index_t layers, index_t width, index_t heads, index_t kv_heads,
+                                index_t head, index_t hidden, index_t vocabulary, index_t context, double rope_base,
+                                double epsilon) {
     model_config c;
-    c.arch = arch, c.layers = layers, c.width = width, c.heads = heads, c.kv_heads = kv_heads, c.head = head, c.hidden = hidden;
+    c.arch = arch, c.layers = layers, c.width = width, c.heads = heads, c.kv_heads = kv_heads, c.head = head,
+    c.hidden = hidden;
     c.vocabulary = vocabulary, c.context = context, c.rope_base = rope_base, c.norm_epsilon = epsilon;
     c.qkv_bias = arch == architecture::qwen2;
     return c;

@@ -137,7 +137,8 @@ inline result<huggingface_config> read_huggingface_config(nlohmann::json const& 
     if (auto const* const window = find_field(json, "sliding_window"); window && *type == "llama")
         warnings.push_back("the field sliding_window is ignored, as the reference implementation of llama does");
     if (*type == "mistral") {  // within the window every row sees all rows before it: the plain equations
-        auto const window = json_get_or<std::int32_t>(json, "sliding_window", static_cast<std::int32_t>(c.context), file);
+        auto const window =
+            json_get_or<std::int32_t>(json, "sliding_window", static_cast<std::int32_t>(c.context), file);
         if (!window) return window.error();
         if (*window < 1) return bad_field(file, "sliding_window", "at least 1", *window);
         if (*window < c.context) {

@@ -27,7 +27,9 @@ struct workers {
     template <class Body>
     void each(index_t tasks, Body&& body) const {
         if (run && count > 1 && tasks > 1) {
-            run(self, tasks, [](void* b, index_t i, index_t lane) { (*static_cast<std::remove_reference_t<Body>*>(b))(i, lane); },
+            run(
+                self, tasks,
+                [](void* b, index_t i, index_t lane) { (*static_cast<std::remove_reference_t<Body>*>(b))(i, lane); },
                 const_cast<void*>(static_cast<void const*>(&body)));
         } else {
             for (index_t i = 0; i < tasks; ++i) body(i, index_t{0});

@@ -156,7 +156,9 @@ constexpr auto distinct(list<S...> seen, list<Op, Rest...>) {
 }
 template <class... E> constexpr auto ops_in(list<E...>) { return (list<>{} + ... + typename op_of<E>::type{}); }
 template <class... F>
-constexpr auto ops_of(chain<residual_<F>...>) { return distinct(list<>{}, (list<>{} + ... + ops_in(stage_steps<F>{}))); }
+constexpr auto ops_of(chain<residual_<F>...>) {
+    return distinct(list<>{}, (list<>{} + ... + ops_in(stage_steps<F>{})));
+}
 /// Every operation of a block once, in the order in which it first runs.
 template <class Block> using ops = decltype(ops_of(Block::equations));
 

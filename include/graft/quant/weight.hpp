@@ -13,7 +13,7 @@ enum class weight_type : unsigned char { f32, f16, bf16, q4_0, q4_1, q5_0, q5_1,
 
 /// One storage format and its decoder. One constant of this type exists per format (`quant/formats.hpp`).
 struct format {
-    /// to[l] = number first + l of the row, for 0 ≤ l < count. Of a block format, `first` and `count` are multiples of 32.
+    /// to[l] = number first + l of the row, for 0 ≤ l < count. Block formats: `first`, `count` are multiples of 32.
     using decoder = void (*)(std::byte const* row, index_t first, index_t count, float* to);
 
     weight_type type;
@@ -24,7 +24,7 @@ struct format {
     constexpr index_t row_bytes(index_t columns) const { return columns / block * bytes; }
 };
 
-/// `rows × columns` numbers in one format, row i at `data + i * row_bytes`: a factor of a product like any other matrix.
+/// `rows × columns` numbers in one format, row i at `data + i * row_bytes`: a factor of a product like a matrix.
 struct weight {
     std::byte const* data = nullptr;
     index_t rows = 0, columns = 0, row_bytes = 0;

@@ -10,7 +10,8 @@
 
 namespace graft {
 
-/// o = softmax(q kᵀ / √head) v for each head, within each sequence and up to each row; heads / kv_heads heads share k, v.
+/// o = softmax(q kᵀ / √head) v for each head, within each sequence and up to each row; heads / kv_heads heads share
+/// their k and v.
 ///
 /// With P = softmax(S) a row at a time and D = rowsum(dO o) = rowsum(dP P):
 ///     dv += Pᵀ dO     dP = dO vᵀ     dS = P (dP − D) / √head     dq = dS k     dk += dSᵀ q

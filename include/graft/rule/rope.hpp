@@ -8,7 +8,8 @@
 
 namespace graft {
 
-/// (a, b) ← (a cos φ − b sin φ, a sin φ + b cos φ) for each pair of columns of each head, φ = position · base^(−2i/head).
+/// (a, b) ← (a cos φ − b sin φ, a sin φ + b cos φ) for each pair of columns of each head,
+/// φ = position · base^(−2i/head).
 ///
 /// A rotation: its transpose is the rotation by −φ, which is the whole pull.
 ///

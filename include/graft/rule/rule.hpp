@@ -21,7 +21,7 @@ struct call {
     bool pull;
 };
 
-/// Scratch memory of one call: taken by name, returned when the rule ends. Every piece starts at a multiple of 64 bytes.
+/// Scratch memory of one call: taken by name, returned when the rule ends. Pieces start at multiples of 64 bytes.
 template <class T>
 struct workspace {
     T* next = nullptr;
@@ -51,7 +51,7 @@ struct careful {
     template <class T> struct weights {};                           // what it holds per layer
     static constexpr bool rows_independent = false;                 // may it run on some of the rows at a time?
     static constexpr reads pull_reads{~0u, true, true};
-    static constexpr unsigned forward_over = 0;                     // whose buffer its value may take (bit k: operand k)
+    static constexpr unsigned forward_over = 0;  // whose buffer its value may take (bit k: operand k)
     static constexpr unsigned pull_over = 0;                        // operand k's gradient may take operand k's buffer
     static constexpr int pull_takes = -1;                           // the operand whose gradient may take dy's buffer
     static constexpr index_t residue(auto const&) { return 0; }     // columns kept beside the value
@@ -59,7 +59,7 @@ struct careful {
     static constexpr void mark_fresh(auto& /* weights */, bool) {}  // are its weights' gradients still to be assigned?
 };
 
-/// forward(here, y, operands…) and pull(here, dy, operands…, gradients…). A gradient view may be empty: nobody wants it.
+/// forward(here, y, operands…) and pull(here, dy, operands…, gradients…). An empty gradient view: nobody wants it.
 /// A rule writes every element of its results; `+=` on a fresh gradient assigns.
 template <class Kind> struct rule;
 

@@ -18,7 +18,8 @@ struct unknown : axis {
 };
 
 template <Axis Given, Axis Wanted>
-inline constexpr bool fits = std::is_same_v<Given, Wanted> || std::is_same_v<Given, unknown> || std::is_same_v<Wanted, unknown>;
+inline constexpr bool fits =
+    std::is_same_v<Given, Wanted> || std::is_same_v<Given, unknown> || std::is_same_v<Wanted, unknown>;
 template <Axis A, Axis B> using agreed = std::conditional_t<std::is_same_v<A, B>, A, unknown>;
 
 }  // namespace graft

@@ -14,7 +14,9 @@ enum class phases : unsigned char {
 
 /// Memory-efficient structured back-propagation: exact gradients from block inputs alone. Values that no pull reads
 /// are never computed again, gradients take the place of the values they belong to, and the stages whose rows do not
-/// meet (the feed-forward half) run `tile` rows at a time.                     MeSP, arXiv 2602.13069, and our own order
+/// meet (the feed-forward half) run `tile` rows at a time.
+///
+/// source   MeSP, arXiv 2602.13069; phases, tiles and gradients in place are our own order.
 struct mesp {
     index_t tile = 0;  // rows, 0: all
     phases pulled = phases::one;
@@ -24,7 +26,8 @@ struct mesp {
     }
     constexpr void backward(auto& c) const {
         index_t const top = c.stages - 1;
-        if (pulled == phases::one) {  // a tile of a lower stage would be overwritten before its pull: only the top tiles
+        if (pulled ==
+            phases::one) {  // a tile of a lower stage would be overwritten before its pull: only the top tiles
             for (index_t s = 0; s < top; ++s) c.scene(), c.run(s, {.value = true, .pull = true});
             c.scene(tile > 0), c.run(top, {.pull = true}), c.pull(top);
             for (index_t s = top; s-- > 0;) c.scene(), c.pull(s);

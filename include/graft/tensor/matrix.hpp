@@ -50,7 +50,9 @@ struct matrix {
     constexpr T& operator()(index_t i, index_t j) const { return data[i * stride + j]; }
     constexpr T* row(index_t i) const { return data + i * stride; }
     /// `count` rows from row `first`; `count` columns from column `first`: windows on the same memory.
-    constexpr matrix slice(index_t first, index_t count) const { return {row(first), count, columns, stride, on, fresh}; }
+    constexpr matrix slice(index_t first, index_t count) const {
+        return {row(first), count, columns, stride, on, fresh};
+    }
     constexpr matrix cut(index_t first, index_t count) const { return {data + first, rows, count, stride, on, fresh}; }
     constexpr matrix as_fresh(bool f = true) const { return {data, rows, columns, stride, on, f}; }
     constexpr matrix by(workers const* w) const { return {data, rows, columns, stride, w, fresh}; }
@@ -76,10 +78,14 @@ struct matrix {
 /// The transpose, as a factor of a product: no number moves.
 template <class M> requires is_matrix<M> constexpr transposed<M> t(M m) { return {m}; }
 
-template <Factor A> constexpr scaled<A> operator*(std::floating_point auto s, A a) { return {a, static_cast<double>(s)}; }
+template <Factor A>
+constexpr scaled<A> operator*(std::floating_point auto s, A a) {
+    return {a, static_cast<double>(s)};
+}
 template <Factor A, Factor B> constexpr product<A, B> operator*(A a, B b) { return {a, b}; }
 template <Factor A, Factor B> constexpr product<A, B> operator*(scaled<A> a, B b) { return {a.m, b, a.scale}; }
-template <class A, class B, class C> void operator*(product<A, B>, C) = delete;  // name the intermediate: it needs memory
+template <class A, class B, class C>
+void operator*(product<A, B>, C) = delete;  // name the intermediate: it needs memory
 template <class A, class B, class C, class D>
 constexpr sum<product<A, B>, product<C, D>> operator+(product<A, B> p, product<C, D> q) { return {p, q}; }
 

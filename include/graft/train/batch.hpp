@@ -26,7 +26,8 @@ public:
     static constexpr index_t bytes(index_t tokens, index_t head) {
         index_t const half = head / 2, t = static_cast<index_t>(sizeof(T)), i = static_cast<index_t>(sizeof(index_t));
         auto const padded = [](index_t b) { return round_up(b, buffer_alignment); };
-        return 2 * padded(tokens * half * t) + 3 * padded(tokens * i) + padded(tokens * static_cast<index_t>(sizeof(int)));
+        return 2 * padded(tokens * half * t) + 3 * padded(tokens * i) +
+               padded(tokens * static_cast<index_t>(sizeof(int)));
     }
 
     batch_view() = default;
@@ -41,7 +42,8 @@ public:
         require(rows <= most, fault::bounds, "batch: rows", rows, most);
         require(b.targets.empty() || b.targets.size() == b.ids.size(), fault::shape, "batch: targets",
                 static_cast<index_t>(b.targets.size()), rows);
-        require(b.starts.empty() || b.starts[0] == 0, fault::bounds, "batch: the first start", b.starts.empty() ? 0 : b.starts[0], 0);
+        require(b.starts.empty() || b.starts[0] == 0, fault::bounds, "batch: the first start",
+                b.starts.empty() ? 0 : b.starts[0], 0);
         index_t start = 0;
         std::size_t next = 0;
         with_target = 0;
@@ -61,7 +63,9 @@ public:
                    std::span<float const>(c.rope_factors.data(), static_cast<std::size_t>(c.rope_factor_count)));
     }
 
-    surroundings<T> around(model_config const& c) const { return {c.norm_epsilon, c.pairing, cosines, sines, first_key, {}}; }
+    surroundings<T> around(model_config const& c) const {
+        return {c.norm_epsilon, c.pairing, cosines, sines, first_key, {}};
+    }
     std::span<index_t const> rows_with_target() const { return {list, static_cast<std::size_t>(with_target)}; }
     std::span<int const> targets() const { return {picked, static_cast<std::size_t>(with_target)}; }
 

@@ -31,9 +31,13 @@ public:
         return regions(c, g, sizes_of(c, g.chunk, rank, targets, g.context)).total;
     }
 
-    generator(model<Block, T> const& m, generation const& g, std::span<std::byte> memory, workers executor = {}, index_t rank = 0,
-              unsigned targets = all_targets)
-        : net(m), how(g), n(sizes_of(m.config, g.chunk, rank, targets, g.context)), plan(block_plan_of(n, g)), on(executor) {
+    generator(model<Block, T> const& m, generation const& g, std::span<std::byte> memory, workers executor = {},
+              index_t rank = 0, unsigned targets = all_targets)
+        : net(m),
+          how(g),
+          n(sizes_of(m.config, g.chunk, rank, targets, g.context)),
+          plan(block_plan_of(n, g)),
+          on(executor) {
         require(executor.count == g.lanes, fault::bounds, "generator: lanes of the executor", executor.count, g.lanes);
         arena place(memory);
         auto const& c = net.config;
@@ -98,7 +102,8 @@ private:
         embed(matrix<T>{entry, rows, c.width, &on}, net.embedding, ids);
         for (index_t l = 0; l < c.layers; ++l) {
             around.cache = {cache + 2 * l * keys, cache + (2 * l + 1) * keys, past, how.context};
-            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan, rows, scratch, nullptr, entry, exit, nullptr});
+            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan, rows, scratch, nullptr, entry,
+                           exit, nullptr});
             std::swap(entry, exit);
         }
         past += rows;

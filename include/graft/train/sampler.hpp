@@ -23,7 +23,8 @@ struct sampler {
         auto const likeliest = std::max_element(logits.begin(), logits.end());
         if (temperature <= 0) return static_cast<int>(likeliest - logits.begin());
         T const most = *likeliest;
-        for (T& x : logits) x = static_cast<T>(std::exp((static_cast<double>(x) - static_cast<double>(most)) / temperature));
+        for (T& x : logits)
+            x = static_cast<T>(std::exp((static_cast<double>(x) - static_cast<double>(most)) / temperature));
         double const least = std::max(smallest_of_k(logits), smallest_of_p(logits));
         double total = 0;
         for (T x : logits)

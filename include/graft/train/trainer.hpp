@@ -42,7 +42,8 @@ struct training_memory {
     index_t adapters = 0, gradients = 0, optimizer = 0;
 
     constexpr index_t total() const {
-        return panels + batch + checkpoints + kept + gradient + std::max(block, head) + adapters + gradients + optimizer;
+        return panels + batch + checkpoints + kept + gradient + std::max(block, head) + adapters + gradients +
+               optimizer;
     }
 };
 
@@ -84,8 +85,9 @@ public:
         return m;
     }
 
-    /// `memory`: at least memory_plan(...).total() bytes, 64-byte aligned. `executor`: its lanes must be settings.lanes;
-    /// its panels are replaced by the plan's. The model's layers are changed: their adapters lie in `memory` from now on.
+    /// `memory`: at least memory_plan(...).total() bytes, 64-byte aligned. `executor`: its lanes must be
+    /// settings.lanes; its panels are replaced by the plan's. The model's layers are changed: their adapters lie in
+    /// `memory` from now on.
     trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {})
         : net(m), how(s), n(sizes_of(m.config, s.tokens, s.rank, s.targets)), plan(block_plan_of(n, s)),
           planned(memory_plan(m.config, s)), place(memory), on(executor) {
@@ -107,7 +109,8 @@ public:
 
         index_t const each = adapter_numbers<Block>(n);
         T const scale = static_cast<T>(adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised));
-        for (index_t l = 0; l < c.layers; ++l) lay_adapters(layer(l), n, numbers + l * each, gradients + l * each, scale);
+        for (index_t l = 0; l < c.layers; ++l)
+            lay_adapters(layer(l), n, numbers + l * each, gradients + l * each, scale);
     }
     trainer(trainer const&) = delete;
     trainer& operator=(trainer const&) = delete;
@@ -119,8 +122,8 @@ public:
         updates = 0, pending = 0;
     }
 
-    /// Forward and backward of one batch. Returns the sum of its losses; `scale` times the gradient of that sum is added
-    /// to the gradients (one over the targets of all batches of an update gives the mean over tokens).
+    /// Forward and backward of one batch. Returns the sum of its losses; `scale` times the gradient of that sum is
+    /// added to the gradients (one over the targets of all batches of an update gives the mean over tokens).
     double accumulate(batch const& b, double scale) {
         forward(b);
         index_t const rows = view.rows, width = net.config.width;
@@ -146,7 +149,8 @@ public:
         pending = 0;
         if (!r.finite) return r;
         ++updates;
-        how.optimizer.apply(update<T>{numbers, gradients, state, count, rate, clip_scale(r.grad_norm, how.max_grad_norm), updates}, on);
+        how.optimizer.apply(
+            update<T>{numbers, gradients, state, count, rate, clip_scale(r.grad_norm, how.max_grad_norm), updates}, on);
         return r;
     }
     /// Forgets what was accumulated since the last update.
@@ -172,8 +176,11 @@ private:
                          plan_settings{static_cast<index_t>(sizeof(T)), s.strategy.tile, s.lanes});
     }
 
-    T* stream(index_t l) { return streams + l * (round_up(how.tokens * net.config.width * static_cast<index_t>(sizeof(T)),
-                                                          buffer_alignment) / static_cast<index_t>(sizeof(T))); }
+    T* stream(index_t l) {
+        return streams +
+               l * (round_up(how.tokens * net.config.width * static_cast<index_t>(sizeof(T)), buffer_alignment) /
+                    static_cast<index_t>(sizeof(T)));
+    }
 
     typename runs::place block(index_t l) {
         return {n, around, layer(l), on, plan, view.rows, working, kept + l * plan.kept_bytes,
