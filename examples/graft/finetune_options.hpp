@@ -41,7 +41,7 @@ struct finetune_options {
         o.number("warmup-ratio", warmup_ratio, 0, 1, "the same as a part of all steps");
         o.number("max-grad-norm", max_grad_norm, 0, 1e9, "clip the gradient's norm, 0: no clipping").also({"clip-grad-norm"});
         o.custom("dropout", "X", "0; dropout is not built yet",
-                 [this](std::string const& v) { return v == "0" || v == "0.0" ? "" : "0 (dropout comes with a later version)"; },
+                 [](std::string const& v) { return v == "0" || v == "0.0" ? "" : "0 (dropout comes with a later version)"; },
                  [this] { return nlohmann::json(dropout); }).also({"lora-dropout"});
         o.count("batch-size", batch_size, 1, 1 << 20, "examples of an update, packed into passes").short_form("b");
         o.count("grad-accum", grad_accum, 1, 1 << 20, "an update takes so many times batch-size examples")

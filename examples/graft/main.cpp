@@ -12,10 +12,6 @@
 #include <exception>
 #include <new>
 
-#ifndef GRAFT_VERSION
-#    define GRAFT_VERSION "unknown"
-#endif
-
 namespace tool {
 
 int refuse(problem const& p, bool json) {
