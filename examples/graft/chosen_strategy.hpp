@@ -14,12 +14,16 @@ struct chosen_strategy {
     phases pulled = phases::one;
 
     constexpr void forward(auto& c) const {
-        if (keeps_all) full{}.forward(c);
-        else mesp{tile, pulled}.forward(c);
+        if (keeps_all)
+            full{}.forward(c);
+        else
+            mesp{tile, pulled}.forward(c);
     }
     constexpr void backward(auto& c) const {
-        if (keeps_all) full{}.backward(c);
-        else mesp{tile, pulled}.backward(c);
+        if (keeps_all)
+            full{}.backward(c);
+        else
+            mesp{tile, pulled}.backward(c);
     }
 };
 static_assert(GradientStrategy<chosen_strategy>);

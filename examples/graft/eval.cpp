@@ -31,15 +31,21 @@ struct eval_options {
                   "  graft eval --model m.gguf --data rows.jsonl\n"
                   "  graft eval --model m.gguf --adapter out --data rows.jsonl --split held_out --json\n"
                   "  graft eval --model m.gguf --data book.txt --seq-len 1024");
-        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory").short_form("m").required().also({"model-path"});
+        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
+            .short_form("m")
+            .required()
+            .also({"model-path"});
         o.text("adapter", adapter, "PATH", "a PEFT directory or a GGUF adapter").also({"lora", "adapter-path"});
         o.text("data", data, "FILE", "JSON Lines, or plain text (.txt)").short_form("d").required().also({"file"});
-        o.choice("train-on", train_on, {"all", "last", "full"}, "the tokens that count: those of all assistant turns, of the last, all tokens");
+        o.choice("train-on", train_on, {"all", "last", "full"},
+                 "the tokens that count: those of all assistant turns, of the last, all tokens");
         o.choice("split", split, {"all", "train", "held_out"}, "the rows that count, by their \"split\"");
         o.text("chat-format", chat_format, "NAME", "chatml, llama3 or none; else by the model's template");
-        o.count("seq-len", seq_len, 2, 1 << 20, "tokens of a row; longer ones are cut").also({"max-seq-length", "max-seq-len"});
+        o.count("seq-len", seq_len, 2, 1 << 20, "tokens of a row; longer ones are cut")
+            .also({"max-seq-length", "max-seq-len"});
         o.number("skip-bad", skip_bad, 0, 100, "percent of rows that may be bad and are left out");
-        o.count("threads", threads, 0, 256, "0: as many as the machine has; results do not depend on it").short_form("t");
+        o.count("threads", threads, 0, 256, "0: as many as the machine has; results do not depend on it")
+            .short_form("t");
         o.flag("json", json, "an object, with the loss of every example");
         return o;
     }
@@ -62,7 +68,8 @@ result<int> measure(session const& s, dataset const& data, eval_options const& o
     how.tokens = o.seq_len, how.rank = 0, how.lanes = pool.lanes();
     if (carried) {
         auto const extent = extent_of(*carried);
-        how.rank = extent.rank, how.targets = extent.targets, how.alpha = carried->alpha, how.rank_stabilised = carried->rslora;
+        how.rank = extent.rank, how.targets = extent.targets, how.alpha = carried->alpha,
+        how.rank_stabilised = carried->rslora;
     }
     auto const memory = heap_arena::make(forward_only::memory_plan(s.file.config, how).total());
     if (!memory) return memory.error();
@@ -75,28 +82,38 @@ result<int> measure(session const& s, dataset const& data, eval_options const& o
     nlohmann::json each = nlohmann::json::array();
     std::vector<index_t> chosen;
     for (std::size_t i = 0; i < data.examples.size(); ++i)
-        if (o.split == "all" || data.examples[i].held_out == (o.split == "held_out")) chosen.push_back(static_cast<index_t>(i));
-    if (chosen.empty()) return problem{cause::bad_file, o.data, "no row belongs to the split", {}, o.split, "none", "--split all"};
+        if (o.split == "all" || data.examples[i].held_out == (o.split == "held_out"))
+            chosen.push_back(static_cast<index_t>(i));
+    if (chosen.empty())
+        return problem{cause::bad_file, o.data, "no row belongs to the split", {}, o.split, "none", "--split all"};
     auto const run = [&](std::span<index_t const> some) {
         packed_update const u = pack(data.examples, some, how.tokens);
         double sum = 0;
         for (auto const& p : u.passes) sum += runs.evaluate(p.view());
         loss += sum, targets += u.targets, rows += u.rows;
         if (o.json)
-            each.push_back({{"line", data.examples[static_cast<std::size_t>(some[0])].line}, {"tokens", u.targets},
+            each.push_back({{"line", data.examples[static_cast<std::size_t>(some[0])].line},
+                            {"tokens", u.targets},
                             {"loss", sum / static_cast<double>(std::max<index_t>(u.targets, 1))}});
     };
     if (o.json)
         for (index_t const& i : chosen) run({&i, 1});
-    else run(chosen);
+    else
+        run(chosen);
     double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     double const mean = loss / static_cast<double>(std::max<index_t>(targets, 1));
     if (o.json) {
-        print(nlohmann::json{{"loss", mean}, {"perplexity", std::exp(mean)}, {"tokens", targets}, {"rows", rows}, {"seconds", seconds},
-                             {"skipped", data.skipped.size()}, {"truncated", data.truncated}, {"examples", each}});
+        print(nlohmann::json{{"loss", mean},
+                             {"perplexity", std::exp(mean)},
+                             {"tokens", targets},
+                             {"rows", rows},
+                             {"seconds", seconds},
+                             {"skipped", data.skipped.size()},
+                             {"truncated", data.truncated},
+                             {"examples", each}});
     } else {
-        std::printf("loss        %.4f\nperplexity  %.3f\ntokens      %td that count, of %td rows, in %.1f s\n", mean, std::exp(mean), targets,
-                    rows, seconds);
+        std::printf("loss        %.4f\nperplexity  %.3f\ntokens      %td that count, of %td rows, in %.1f s\n", mean,
+                    std::exp(mean), targets, rows, seconds);
     }
     return 0;
 }
@@ -115,9 +132,11 @@ int eval(arguments const& all) {
     if (!text) return refuse(text.error(), o.json);
     auto const on = find_train_on(o.train_on);
     if (!on) return refuse(on.error(), o.json);
-    auto const data = read_dataset(*text, o.data, s->words, s->chat, {.seq_len = o.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
+    auto const data =
+        read_dataset(*text, o.data, s->words, s->chat, {.seq_len = o.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
     if (!data) return refuse(data.error(), o.json);
-    auto const done = with_block(s->file.config.arch, [&]<class Block>(std::type_identity<Block>) { return measure<Block>(*s, *data, o); });
+    auto const done = with_block(s->file.config.arch,
+                                 [&]<class Block>(std::type_identity<Block>) { return measure<Block>(*s, *data, o); });
     return done ? *done : refuse(done.error(), o.json);
 }
 

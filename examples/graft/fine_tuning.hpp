@@ -31,9 +31,16 @@ struct run_end {
 template <class Trainer>
 class fine_tuning {
 public:
-    fine_tuning(Trainer& t, finetune_options const& options, dataset const& d, data_split const& split, index_t all_steps, run_identity id)
-        : trains(t), o(options), data(d), order(split.train, options.batch_size * options.grad_accum, options.seed), steps(all_steps),
-          rates(options.rates(all_steps)), identity(std::move(id)), checkpoints(options.output + "/checkpoints") {
+    fine_tuning(Trainer& t, finetune_options const& options, dataset const& d, data_split const& split,
+                index_t all_steps, run_identity id)
+        : trains(t),
+          o(options),
+          data(d),
+          order(split.train, options.batch_size * options.grad_accum, options.seed),
+          steps(all_steps),
+          rates(options.rates(all_steps)),
+          identity(std::move(id)),
+          checkpoints(options.output + "/checkpoints") {
         held_out = pack(d.examples, split.validation, options.run.pass_tokens);
     }
 
@@ -48,7 +55,9 @@ public:
             log.add({{"step", 0}, {"validation_loss", *state.loss_before}});
             bar.note("held-out loss before training: " + formatted("%.4f", *state.loss_before));
         }
-        auto const stop = [&] { return asked_to_stop != 0 || (o.stop_after > 0 && state.step - first >= o.stop_after); };
+        auto const stop = [&] {
+            return asked_to_stop != 0 || (o.stop_after > 0 && state.step - first >= o.stop_after);
+        };
         while (state.step < steps && !stop()) {
             if (auto r = step(log); !r) return r.error();
             state.seconds = before + now() - began;
@@ -58,7 +67,8 @@ public:
                 end.loss_after = validate();
                 if (end.loss_after) {
                     log.add({{"step", state.step}, {"validation_loss", *end.loss_after}});
-                    if (!last) bar.note(formatted("step %td/%td: held-out loss %.4f", state.step, steps, *end.loss_after));
+                    if (!last)
+                        bar.note(formatted("step %td/%td: held-out loss %.4f", state.step, steps, *end.loss_after));
                 }
             }
             state.seconds = before + now() - began;
@@ -80,7 +90,9 @@ public:
     std::uint64_t peak_memory = 0;
 
 private:
-    static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+    static double now() {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
     result<void> save() { return save_run(checkpoints, trains, state, identity); }
 
     /// The mean loss of the held-out rows; nothing without any, or when asked to stop.
@@ -109,30 +121,53 @@ private:
 
         double const rate = rates.at(state.step);
         update_report report{0, false};
-        if (std::isfinite(loss)) report = trains.apply(rate);
-        else trains.discard();
+        if (std::isfinite(loss))
+            report = trains.apply(rate);
+        else
+            trains.discard();
         if (report.finite) {
             ++state.updates, state.skipped_in_a_row = 0;
         } else {
             ++state.skipped, ++state.skipped_in_a_row;
             std::string const what = std::isfinite(loss) ? "gradient" : "loss";
-            bar.note(formatted("warning: step %td: the %s is not finite; the step is skipped", state.step, what.c_str()));
-            if (state.skipped_in_a_row >= 3) return diverged("the " + what + " was not finite three times in a row", "step " + std::to_string(state.step));
+            bar.note(
+                formatted("warning: step %td: the %s is not finite; the step is skipped", state.step, what.c_str()));
+            if (state.skipped_in_a_row >= 3)
+                return diverged("the " + what + " was not finite three times in a row",
+                                "step " + std::to_string(state.step));
         }
         note_memory();
         double const spent = now() - began;
         state.step_seconds += spent, state.tokens += window.rows;
-        step_figures f{state.step, steps, loss, rate, report.grad_norm, static_cast<double>(window.rows) / spent,
-                       state.step_seconds / static_cast<double>(state.step) * static_cast<double>(steps - state.step), memory};
-        log.add({{"step", state.step}, {"epoch", static_cast<double>(state.step) / static_cast<double>(order.updates_per_epoch())},
-                 {"loss", loss}, {"lr", rate}, {"grad_norm", report.grad_norm}, {"skipped", !report.finite}, {"tokens", window.rows},
-                 {"targets", window.targets}, {"tokens_per_second", f.tokens_per_second}, {"rss_anon_bytes", memory}});
+        step_figures f{state.step,
+                       steps,
+                       loss,
+                       rate,
+                       report.grad_norm,
+                       static_cast<double>(window.rows) / spent,
+                       state.step_seconds / static_cast<double>(state.step) * static_cast<double>(steps - state.step),
+                       memory};
+        log.add({{"step", state.step},
+                 {"epoch", static_cast<double>(state.step) / static_cast<double>(order.updates_per_epoch())},
+                 {"loss", loss},
+                 {"lr", rate},
+                 {"grad_norm", report.grad_norm},
+                 {"skipped", !report.finite},
+                 {"tokens", window.rows},
+                 {"targets", window.targets},
+                 {"tokens_per_second", f.tokens_per_second},
+                 {"rss_anon_bytes", memory}});
         bar.show(f);
         return {};
     }
 
     problem diverged(std::string what, std::string where) const {
-        return {cause::diverged, {}, "training diverged: " + what, std::move(where), {}, {},
+        return {cause::diverged,
+                {},
+                "training diverged: " + what,
+                std::move(where),
+                {},
+                {},
                 "a smaller --lr; the last good checkpoint is kept in " + checkpoints};
     }
 

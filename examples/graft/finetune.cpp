@@ -35,37 +35,50 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     if (!text) return text.error();
     auto const on = find_train_on(o.train_on);
     if (!on) return on.error();
-    auto data = read_dataset(*text, o.data, base->words, base->chat, {.seq_len = o.run.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
+    auto data = read_dataset(*text, o.data, base->words, base->chat,
+                             {.seq_len = o.run.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
     if (!data) return data.error();
     prepared p{std::move(*base), std::move(*data), {}, {}, 0, 0, {}};
     p.split = split_rows(p.data, o.val_split, o.seed);
-    if (p.split.train.empty()) return problem{cause::bad_file, o.data, "no row is left to train on", {}, {}, {}, "rows without \"split\""};
+    if (p.split.train.empty())
+        return problem{cause::bad_file, o.data, "no row is left to train on", {}, {}, {}, "rows without \"split\""};
     if (!o.adapter.empty()) {
         auto a = open_block_adapter(o.adapter, p.base.file.config);
         if (!a) return a.error();
         auto const extent = extent_of(*a);
-        o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha, o.run.method = a->rslora ? "rslora" : "lora";
+        o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha,
+        o.run.method = a->rslora ? "rslora" : "lora";
         p.start = std::move(*a);
     }
     p.per_epoch = data_order(p.split.train, o.batch_size * o.grad_accum, o.seed).updates_per_epoch();
-    p.steps = o.steps > 0 ? o.steps : std::max<index_t>(1, static_cast<index_t>(std::ceil(o.epochs * static_cast<double>(p.per_epoch))));
-    p.identity = {{"options", given.values(true)}, {"steps", p.steps}, {"base", {{"tensors", identify(p.base.file)}, {"chat_format", p.base.chat.name()}}},
+    p.steps = o.steps > 0
+                  ? o.steps
+                  : std::max<index_t>(1, static_cast<index_t>(std::ceil(o.epochs * static_cast<double>(p.per_epoch))));
+    p.identity = {{"options", given.values(true)},
+                  {"steps", p.steps},
+                  {"base", {{"tensors", identify(p.base.file)}, {"chat_format", p.base.chat.name()}}},
                   {"data", {{"bytes", fingerprint().add(*text).text()}, {"rows", p.data.rows}}}};
     return p;
 }
 
 void tell(prepared const& p, finetune_options const& o, memory_table const& table, index_t lanes) {
     auto const& c = p.base.file.config;
-    std::fprintf(stderr, "model   %s: %s, %td layers of width %td, %s\n", printable(p.base.file.name).c_str(), name_of(c.arch), c.layers, c.width,
-                 printable(o.model).c_str());
-    std::fprintf(stderr, "data    %s: %zu rows to train on, %zu held out, %td of %td tokens count; chat format %s\n", p.data.kind.c_str(),
-                 p.split.train.size(), p.split.validation.size(), p.data.target_tokens, p.data.tokens, std::string(p.base.chat.name()).c_str());
-    if (p.data.truncated > 0) warn(std::to_string(p.data.truncated) + " rows are cut to --seq-len and lose " + std::to_string(p.data.cut_tokens) + " tokens");
-    if (!p.data.skipped.empty()) warn(std::to_string(p.data.skipped.size()) + " bad rows are left out; the first: " + describe(p.data.skipped.front()));
+    std::fprintf(stderr, "model   %s: %s, %td layers of width %td, %s\n", printable(p.base.file.name).c_str(),
+                 name_of(c.arch), c.layers, c.width, printable(o.model).c_str());
+    std::fprintf(stderr, "data    %s: %zu rows to train on, %zu held out, %td of %td tokens count; chat format %s\n",
+                 p.data.kind.c_str(), p.split.train.size(), p.split.validation.size(), p.data.target_tokens,
+                 p.data.tokens, std::string(p.base.chat.name()).c_str());
+    if (p.data.truncated > 0)
+        warn(std::to_string(p.data.truncated) + " rows are cut to --seq-len and lose " +
+             std::to_string(p.data.cut_tokens) + " tokens");
+    if (!p.data.skipped.empty())
+        warn(std::to_string(p.data.skipped.size()) +
+             " bad rows are left out; the first: " + describe(p.data.skipped.front()));
     if (o.lr == 0) warn("--lr is 0: nothing will be learnt");
-    std::fprintf(stderr, "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %s, %td threads\n", p.steps, p.per_epoch,
-                 o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(), o.run.strategy.c_str(),
-                 o.run.optimizer.c_str(), lanes);
+    std::fprintf(stderr,
+                 "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %s, %td threads\n",
+                 p.steps, p.per_epoch, o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank,
+                 o.run.target_text().c_str(), o.run.strategy.c_str(), o.run.optimizer.c_str(), lanes);
     std::fprintf(stderr, "plan    of a pass of %td rows\n%s", o.run.pass_tokens, table.text().c_str());
 }
 
@@ -74,8 +87,10 @@ void show_sample(prepared const& p) {
     training_example const& e = p.data.examples[static_cast<std::size_t>(p.split.train.front())];
     std::string s;
     for (std::size_t i = 0; i < e.ids.size(); ++i) {
-        bool const counts = e.target[i] != 0, before = i > 0 && e.target[i - 1] != 0, after = i + 1 < e.ids.size() && e.target[i + 1] != 0;
-        s += (counts && !before ? "[[" : "") + std::string(p.base.words.bytes(e.ids[i])) + (counts && !after ? "]]" : "");
+        bool const counts = e.target[i] != 0, before = i > 0 && e.target[i - 1] != 0,
+                   after = i + 1 < e.ids.size() && e.target[i + 1] != 0;
+        s += (counts && !before ? "[[" : "") + std::string(p.base.words.bytes(e.ids[i])) +
+             (counts && !after ? "]]" : "");
     }
     std::fprintf(stderr, "sample  line %td, what counts in [[ ]]:\n%s\n", e.line, s.c_str());
 }
@@ -124,25 +139,37 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
 
     auto const& s = loop.state;
     auto const number = [](std::optional<double> const& x) { return x ? nlohmann::json(*x) : nlohmann::json(); };
-    nlohmann::json summary{{"loss_before", number(s.loss_before)}, {"loss_after", number(end->loss_after)}, {"steps", s.step},
-                           {"complete", end->complete}, {"skipped_steps", s.skipped}, {"tokens", s.tokens}, {"seconds", s.seconds},
-                           {"tokens_per_second", s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0},
-                           {"peak_rss_anon_bytes", loop.peak_memory}, {"planned_bytes", table.arena.total()}, {"high_water_bytes", t.high_water()}};
+    nlohmann::json summary{
+        {"loss_before", number(s.loss_before)},
+        {"loss_after", number(end->loss_after)},
+        {"steps", s.step},
+        {"complete", end->complete},
+        {"skipped_steps", s.skipped},
+        {"tokens", s.tokens},
+        {"seconds", s.seconds},
+        {"tokens_per_second", s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0},
+        {"peak_rss_anon_bytes", loop.peak_memory},
+        {"planned_bytes", table.arena.total()},
+        {"high_water_bytes", t.high_water()}};
     if (end->complete && !end->signal) {
         auto const a = take_adapter(t.of(), o.run.rank, o.run.alpha, o.run.method == "rslora", p.base.file.name);
         summary["adapter"] = {{"peft", o.output}, {"gguf", o.output + "/adapter.gguf"}};
-        nlohmann::json const record{{"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
+        nlohmann::json const record{
+            {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
         if (auto r = write_output(o, a, c, *log, record); !r) return r.error();
     }
     if (o.json) {
         print(summary);
     } else {
-        if (s.loss_before && end->loss_after) std::printf("held-out loss   %.4f before   %.4f after\n", *s.loss_before, *end->loss_after);
-        std::printf("trained         %td steps, %td tokens in %s, %.0f tokens/s, %s of anonymous memory at most\n", s.step, s.tokens,
-                    progress::clock(s.seconds).c_str(), s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0,
+        if (s.loss_before && end->loss_after)
+            std::printf("held-out loss   %.4f before   %.4f after\n", *s.loss_before, *end->loss_after);
+        std::printf("trained         %td steps, %td tokens in %s, %.0f tokens/s, %s of anonymous memory at most\n",
+                    s.step, s.tokens, progress::clock(s.seconds).c_str(),
+                    s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0,
                     in_mebibytes(static_cast<double>(loop.peak_memory)).c_str());
         if (summary.contains("adapter"))
-            std::printf("adapter         %s (PEFT) and %s/adapter.gguf (llama.cpp)\n", o.output.c_str(), o.output.c_str());
+            std::printf("adapter         %s (PEFT) and %s/adapter.gguf (llama.cpp)\n", o.output.c_str(),
+                        o.output.c_str());
     }
     if (end->complete && !end->signal) return 0;
     std::fprintf(stderr, "stopped after step %td of %td, with a checkpoint; --resume goes on\n", s.step, p.steps);
@@ -160,7 +187,8 @@ int finetune(arguments const& all) {
     auto p = prepare(o, declared);
     if (!p) return refuse(p.error(), o.json);
     auto const done = with_block(p->base.file.config.arch, [&]<class Block>(std::type_identity<Block>) {
-        return with_optimizer(o.run.optimizer, [&]<class Rule>(std::type_identity<Rule>) { return train<Block, Rule>(*p, o, declared); });
+        return with_optimizer(
+            o.run.optimizer, [&]<class Rule>(std::type_identity<Rule>) { return train<Block, Rule>(*p, o, declared); });
     });
     return done ? *done : refuse(done.error(), o.json);
 }

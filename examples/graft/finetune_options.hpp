@@ -14,22 +14,36 @@ namespace tool {
 struct finetune_options {
     std::string model, data, output, adapter, scheduler = "cosine", train_on = "all", chat_format, log, plot;
     run_options run;
-    double lr = 2e-4, weight_decay = 0.01, warmup_ratio = 0.03, max_grad_norm = 1, dropout = 0, epochs = 3, val_split = 0.1, skip_bad = 0;
-    index_t warmup_steps = 0, batch_size = 8, grad_accum = 1, steps = 0, eval_every = 0, save_every = 100, stop_after = 0;
+    double lr = 2e-4, weight_decay = 0.01, warmup_ratio = 0.03, max_grad_norm = 1, dropout = 0, epochs = 3,
+           val_split = 0.1, skip_bad = 0;
+    index_t warmup_steps = 0, batch_size = 8, grad_accum = 1, steps = 0, eval_every = 0, save_every = 100,
+            stop_after = 0;
     std::uint64_t seed = 0;
     bool resume = false, dry_run = false, json = false, overwrite = false, show_sample = false;
 
     options declare() {
-        options o("finetune", "Trains a LoRA adapter on a data file. What lies in --output at the end is the adapter of the last step.",
-                  "Examples:\n"
-                  "  graft finetune --model m.gguf --data rows.jsonl --output out\n"
-                  "  graft finetune --model m.gguf --data rows.jsonl --output out --resume\n"
-                  "  graft finetune --model m.gguf --data rows.jsonl --output out --rank 16 --targets q_proj,v_proj --epochs 2\n"
-                  "  graft finetune --model m.gguf --data rows.jsonl --output out --config run.json --memory-budget 200MiB --dry-run\n"
-                  "Ctrl-C ends after the running step, with a checkpoint that --resume goes on from, to the same result.");
-        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory").short_form("m").required().outside().also({"model-path"});
-        o.text("data", data, "FILE", "rows to train on: JSON Lines, or plain text (.txt)").short_form("d").required().outside();
-        o.text("output", output, "DIR", "for the adapter, checkpoints, metrics and the plot").short_form("o").required().outside()
+        options o(
+            "finetune",
+            "Trains a LoRA adapter on a data file. What lies in --output at the end is the adapter of the last step.",
+            "Examples:\n"
+            "  graft finetune --model m.gguf --data rows.jsonl --output out\n"
+            "  graft finetune --model m.gguf --data rows.jsonl --output out --resume\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --rank 16 --targets q_proj,v_proj --epochs 2\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --config run.json --memory-budget 200MiB --dry-run\n"
+            "Ctrl-C ends after the running step, with a checkpoint that --resume goes on from, to the same result.");
+        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
+            .short_form("m")
+            .required()
+            .outside()
+            .also({"model-path"});
+        o.text("data", data, "FILE", "rows to train on: JSON Lines, or plain text (.txt)")
+            .short_form("d")
+            .required()
+            .outside();
+        o.text("output", output, "DIR", "for the adapter, checkpoints, metrics and the plot")
+            .short_form("o")
+            .required()
+            .outside()
             .also({"output-dir"});
         o.text("adapter", adapter, "PATH", "start from this adapter, with its rank, alpha, method and targets");
         run.declare(o);
@@ -39,23 +53,35 @@ struct finetune_options {
             .also({"lr-scheduler", "lr-scheduler-type", "lr-schedule"});
         o.count("warmup-steps", warmup_steps, 0, 1 << 30, "steps in which the rate rises from 0");
         o.number("warmup-ratio", warmup_ratio, 0, 1, "the same as a part of all steps");
-        o.number("max-grad-norm", max_grad_norm, 0, 1e9, "clip the gradient's norm, 0: no clipping").also({"clip-grad-norm"});
-        o.custom("dropout", "X", "0; dropout is not built yet",
-                 [](std::string const& v) { return v == "0" || v == "0.0" ? "" : "0 (dropout comes with a later version)"; },
-                 [this] { return nlohmann::json(dropout); }).also({"lora-dropout"});
+        o.number("max-grad-norm", max_grad_norm, 0, 1e9, "clip the gradient's norm, 0: no clipping")
+            .also({"clip-grad-norm"});
+        o.custom(
+             "dropout", "X", "0; dropout is not built yet",
+             [](std::string const& v) {
+                 return v == "0" || v == "0.0" ? "" : "0 (dropout comes with a later version)";
+             },
+             [this] { return nlohmann::json(dropout); })
+            .also({"lora-dropout"});
         o.count("batch-size", batch_size, 1, 1 << 20, "examples of an update, packed into passes").short_form("b");
         o.count("grad-accum", grad_accum, 1, 1 << 20, "an update takes so many times batch-size examples")
             .also({"gradient-accumulation-steps", "grad-accumulation-steps"});
         o.count("steps", steps, 1, index_t{1} << 40, "updates, in place of --epochs").also({"iters", "max-steps"});
         o.number("epochs", epochs, 0, 1e6, "times through the data", true).also({"num-epochs", "num-train-epochs"});
-        o.choice("train-on", train_on, {"all", "last", "full"}, "tokens that count: of all assistant turns, of the last, all");
+        o.choice("train-on", train_on, {"all", "last", "full"},
+                 "tokens that count: of all assistant turns, of the last, all");
         o.text("chat-format", chat_format, "NAME", "chatml, llama3 or none; else by the model's template");
-        o.count("eval-every", eval_every, 0, 1 << 30, "steps between validations, 0: every epoch").outside().also({"eval-steps", "steps-per-eval"});
-        o.number("val-split", val_split, 0, 0.9, "part of the rows to hold out, if no row says \"split\": \"held_out\"").also({"val-size"});
-        o.count("save-every", save_every, 0, 1 << 30, "steps between checkpoints, 0: only at the end").outside().also({"save-steps"});
+        o.count("eval-every", eval_every, 0, 1 << 30, "steps between validations, 0: every epoch")
+            .outside()
+            .also({"eval-steps", "steps-per-eval"});
+        o.number("val-split", val_split, 0, 0.9, "part of the rows to hold out, if no row says \"split\": \"held_out\"")
+            .also({"val-size"});
+        o.count("save-every", save_every, 0, 1 << 30, "steps between checkpoints, 0: only at the end")
+            .outside()
+            .also({"save-steps"});
         o.flag("resume", resume, "go on from the newest checkpoint in --output").outside();
         o.flag("overwrite", overwrite, "replace what an earlier run left in --output").outside();
-        o.count("stop-after", stop_after, 0, 1 << 30, "stop after so many steps of this call, as Ctrl-C does; 0: never").outside();
+        o.count("stop-after", stop_after, 0, 1 << 30, "stop after so many steps of this call, as Ctrl-C does; 0: never")
+            .outside();
         o.seed("seed", seed, "adapters' first numbers and the order of rows");
         o.number("skip-bad", skip_bad, 0, 100, "percent of rows that may be bad and are left out");
         o.flag("show-sample", show_sample, "show a rendered row and which of its tokens count").outside();
@@ -68,13 +94,15 @@ struct finetune_options {
     }
 
     result<void> check(options const& o) {
-        if (o.given("steps") && o.given("epochs")) return usage("--steps and --epochs are both given", "one of them", "both");
+        if (o.given("steps") && o.given("epochs"))
+            return usage("--steps and --epochs are both given", "one of them", "both");
         if (o.given("warmup-steps") && o.given("warmup-ratio"))
             return usage("--warmup-steps and --warmup-ratio are both given", "one of them", "both");
         if (resume && overwrite) return usage("--resume and --overwrite are both given", "one of them", "both");
         if (!adapter.empty())
             for (char const* const fixed : {"rank", "alpha", "method", "targets"})
-                if (o.given(fixed)) return usage("--" + std::string(fixed) + " is the adapter's own", "--adapter alone", "both");
+                if (o.given(fixed))
+                    return usage("--" + std::string(fixed) + " is the adapter's own", "--adapter alone", "both");
         if (log.empty()) log = output + "/metrics.jsonl";
         if (plot.empty()) plot = output + "/loss.svg";
         warmup_given = o.given("warmup-steps");
@@ -85,7 +113,8 @@ struct finetune_options {
     rate_schedule rates(index_t all) const {
         rate_schedule r;
         r.peak = lr, r.steps = all;
-        r.warmup = warmup_given ? warmup_steps : static_cast<index_t>(std::ceil(warmup_ratio * static_cast<double>(all)));
+        r.warmup =
+            warmup_given ? warmup_steps : static_cast<index_t>(std::ceil(warmup_ratio * static_cast<double>(all)));
         r.shape = scheduler == "cosine" ? decay::cosine : scheduler == "linear" ? decay::linear : decay::constant;
         return r;
     }

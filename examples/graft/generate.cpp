@@ -30,13 +30,18 @@ struct generate_options {
                   "  graft generate --model m.gguf --prompt 'What is graft?'\n"
                   "  graft generate --model m.gguf --adapter out --temperature 0.7 --top-p 0.9 --seed 1 < prompt.txt\n"
                   "  graft generate --model m.gguf --raw --prompt 'Once upon a time' --max-tokens 100 --json");
-        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory").short_form("m").required().also({"model-path"});
+        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
+            .short_form("m")
+            .required()
+            .also({"model-path"});
         o.text("adapter", adapter, "PATH", "a PEFT directory or a GGUF adapter").also({"lora", "adapter-path"});
         o.text("prompt", prompt, "TEXT", "what the user says; else it is read from stdin").short_form("p");
         o.text("system", system, "TEXT", "the system turn; else the model's own");
         o.flag("raw", raw, "the prompt is continued as it stands, without turns");
         o.text("chat-format", chat_format, "NAME", "chatml, llama3 or none; else by the model's template");
-        o.count("max-tokens", max_tokens, 1, 1 << 20, "the longest answer").short_form("n").also({"n-predict", "max-new-tokens"});
+        o.count("max-tokens", max_tokens, 1, 1 << 20, "the longest answer")
+            .short_form("n")
+            .also({"n-predict", "max-new-tokens"});
         o.number("temperature", draw.temperature, 0, 100, "0: always the likeliest token").also({"temp"});
         o.number("top-p", draw.top_p, 0, 1, "draw among the fewest tokens that make up this probability", true);
         o.count("top-k", draw.top_k, 0, 1 << 24, "draw among so many likeliest tokens, 0: all");
@@ -82,8 +87,8 @@ result<int> answer(session const& s, generate_options const& o) {
 
     index_t const prompt = static_cast<index_t>(ids->size()), room = s.file.config.context - prompt;
     if (room < 1)
-        return usage("the prompt is longer than the model's context", "at most " + std::to_string(s.file.config.context - 1) + " tokens",
-                     std::to_string(prompt));
+        return usage("the prompt is longer than the model's context",
+                     "at most " + std::to_string(s.file.config.context - 1) + " tokens", std::to_string(prompt));
     thread_pool pool(lanes_of(o.threads));
     generation g;
     g.context = prompt + std::min(o.max_tokens, room), g.lanes = pool.lanes();
@@ -104,7 +109,8 @@ result<int> answer(session const& s, generate_options const& o) {
         if (!o.json) std::fwrite(piece.data(), 1, piece.size(), stdout), std::fflush(stdout);
     };
     while (!asked_to_stop && static_cast<index_t>(said.size()) < g.context - prompt) {
-        int const id = o.draw(logits.first(static_cast<std::size_t>(s.words.size())), static_cast<index_t>(said.size()));
+        int const id =
+            o.draw(logits.first(static_cast<std::size_t>(s.words.size())), static_cast<index_t>(said.size()));
         if ((stopped = s.chat.stops(id) || id == s.words.eos())) break;
         said.push_back(id);
         show(stream.push(id));
@@ -114,10 +120,16 @@ result<int> answer(session const& s, generate_options const& o) {
     auto const seconds = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
     double const spent = seconds(prompted, clock::now());
     if (o.json)
-        print(nlohmann::json{{"text", text}, {"ids", said}, {"prompt_tokens", prompt}, {"tokens", said.size()},
-                             {"finish", stopped ? "stop" : "length"}, {"prompt_seconds", seconds(began, prompted)}, {"seconds", spent},
+        print(nlohmann::json{{"text", text},
+                             {"ids", said},
+                             {"prompt_tokens", prompt},
+                             {"tokens", said.size()},
+                             {"finish", stopped ? "stop" : "length"},
+                             {"prompt_seconds", seconds(began, prompted)},
+                             {"seconds", spent},
                              {"tokens_per_second", spent > 0 ? static_cast<double>(said.size()) / spent : 0}});
-    else std::fputc('\n', stdout);
+    else
+        std::fputc('\n', stdout);
     return 0;
 }
 
@@ -129,10 +141,12 @@ int generate(arguments const& all) {
     auto const parsed = declared.parse(all);
     if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
-    if (o.raw && !o.system.empty()) return refuse(usage("--system has no place in a raw prompt", "--system or --raw", "both"), o.json);
+    if (o.raw && !o.system.empty())
+        return refuse(usage("--system has no place in a raw prompt", "--system or --raw", "both"), o.json);
     auto const s = open_session(o.model, o.chat_format);
     if (!s) return refuse(s.error(), o.json);
-    auto const done = with_block(s->file.config.arch, [&]<class Block>(std::type_identity<Block>) { return answer<Block>(*s, o); });
+    auto const done =
+        with_block(s->file.config.arch, [&]<class Block>(std::type_identity<Block>) { return answer<Block>(*s, o); });
     return done ? *done : refuse(done.error(), o.json);
 }
 

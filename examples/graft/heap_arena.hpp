@@ -22,8 +22,13 @@ public:
         a.size = static_cast<std::size_t>(round_up(std::max<index_t>(bytes, 1), 4096));
         a.data.reset(static_cast<std::byte*>(std::aligned_alloc(4096, a.size)));
         if (!a.data)
-            return problem{cause::memory, {}, "the system does not give the memory of the plan", {},
-                           std::to_string(a.size) + " bytes", "none", "a smaller --seq-len or --rank"};
+            return problem{cause::memory,
+                           {},
+                           "the system does not give the memory of the plan",
+                           {},
+                           std::to_string(a.size) + " bytes",
+                           "none",
+                           "a smaller --seq-len or --rank"};
         return a;
     }
     std::span<std::byte> bytes() const { return {data.get(), size}; }

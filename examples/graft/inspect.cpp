@@ -50,14 +50,21 @@ std::string types_of(nlohmann::json const& tensors) {
 
 void add_config(findings& f, model_config const& c) {
     f.add("architecture", name_of(c.arch));
-    for (auto const& [name, n] : {std::pair{"layers", c.layers}, {"width", c.width}, {"heads", c.heads}, {"kv_heads", c.kv_heads},
-                                  {"head", c.head}, {"hidden", c.hidden}, {"vocabulary", c.vocabulary}, {"context", c.context}})
+    for (auto const& [name, n] : {std::pair{"layers", c.layers},
+                                  {"width", c.width},
+                                  {"heads", c.heads},
+                                  {"kv_heads", c.kv_heads},
+                                  {"head", c.head},
+                                  {"hidden", c.hidden},
+                                  {"vocabulary", c.vocabulary},
+                                  {"context", c.context}})
         f.add(name, n);
     f.add("rope_base", c.rope_base), f.add("norm_epsilon", c.norm_epsilon), f.add("tied_head", c.tied_head);
 }
 
 void add_text(findings& f, model_file const& m) {
-    f.add("tokenizer", m.tokens.model + (m.tokens.pre.empty() ? "" : ", " + m.tokens.pre) + ", " + std::to_string(m.tokens.tokens.size()) + " tokens");
+    f.add("tokenizer", m.tokens.model + (m.tokens.pre.empty() ? "" : ", " + m.tokens.pre) + ", " +
+                           std::to_string(m.tokens.tokens.size()) + " tokens");
     auto const words = tokenizer::make(m.tokens, m.path);
     if (!words) return f.add("tokenizer_problem", describe(words.error()));
     auto const chat = chat_format::make(*words, "", m.path);
@@ -72,7 +79,8 @@ result<findings> of_gguf(std::string const& path) {
     if (!g) return g.error();
     auto const kind = g->text("general.type", "model");
     if (!kind) return kind.error();
-    f.add("file", path), f.add("kind", "GGUF " + *kind), f.add("version", g->version), f.add("bytes", file->bytes().size());
+    f.add("file", path), f.add("kind", "GGUF " + *kind), f.add("version", g->version),
+        f.add("bytes", file->bytes().size());
     if (*kind == "model") {
         auto const model = open_model(path);
         if (model) {
@@ -108,7 +116,8 @@ result<findings> of_adapter(std::string const& path) {
     findings f;
     auto const a = read_peft(path);
     if (!a) return a.error();
-    f.add("file", path), f.add("kind", "PEFT adapter"), f.add("base", a->base_name), f.add("method", a->rslora ? "rslora" : "lora");
+    f.add("file", path), f.add("kind", "PEFT adapter"), f.add("base", a->base_name),
+        f.add("method", a->rslora ? "rslora" : "lora");
     f.add("rank", a->rank), f.add("alpha", a->alpha), f.add("targets", a->targets), f.add("pairs", a->pairs.size());
     double numbers = 0;
     for (auto const& p : a->pairs) {
@@ -150,8 +159,13 @@ result<findings> look_at(std::string const& path) {
         auto const newest = newest_valid(own);
         for (auto const& p : newest.skipped) warn(describe(p));
         if (newest.found) return of_checkpoint(newest.found->path);
-        return problem{cause::bad_file, path, "holds nothing that is known here", {},
-                       "config.json, adapter_config.json, or checkpoints", {}, {}};
+        return problem{cause::bad_file,
+                       path,
+                       "holds nothing that is known here",
+                       {},
+                       "config.json, adapter_config.json, or checkpoints",
+                       {},
+                       {}};
     }
     return path.ends_with(".safetensors") ? of_safetensors(path) : of_gguf(path);
 }
@@ -161,12 +175,14 @@ std::string short_text(nlohmann::json const& j) {
 }
 
 void show(findings const& f, bool all_tensors) {
-    for (auto const& [name, value] : f.facts) std::printf("%-42s %s\n", printable(name, 60).c_str(), short_text(value).c_str());
+    for (auto const& [name, value] : f.facts)
+        std::printf("%-42s %s\n", printable(name, 60).c_str(), short_text(value).c_str());
     std::printf("%-42s %zu (%s)\n", "tensors", f.tensors.size(), types_of(f.tensors).c_str());
     if (!all_tensors) return;
     for (auto const& t : f.tensors)
         std::printf("  %-56s %-6s %-18s %12s\n", short_text(t["name"]).c_str(), t["type"].get<std::string>().c_str(),
-                    json_text(t["shape"]).c_str(), in_mebibytes(static_cast<double>(t["bytes"].get<std::uint64_t>())).c_str());
+                    json_text(t["shape"]).c_str(),
+                    in_mebibytes(static_cast<double>(t["bytes"].get<std::uint64_t>())).c_str());
 }
 
 }  // namespace
@@ -174,8 +190,9 @@ void show(findings const& f, bool all_tensors) {
 int inspect(arguments const& all) {
     bool json = false, tensors = false;
     std::vector<std::string> paths;
-    options o("inspect", "What a model, an adapter or a checkpoint holds.",
-              "Examples:\n  graft inspect m.gguf\n  graft inspect out --tensors\n  graft inspect out/checkpoints --json");
+    options o(
+        "inspect", "What a model, an adapter or a checkpoint holds.",
+        "Examples:\n  graft inspect m.gguf\n  graft inspect out --tensors\n  graft inspect out/checkpoints --json");
     o.flag("tensors", tensors, "list all tensors");
     o.flag("json", json, "an object, with all tensors");
     o.words("PATH", paths, 1, "a GGUF or safetensors file; the directory of a model, an adapter or a checkpoint");

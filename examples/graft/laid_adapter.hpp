@@ -25,8 +25,13 @@ inline result<adapter> open_block_adapter(std::string const& path, model_config 
     if (!a) return a.error();
     for (auto const& p : a->pairs)
         if (target_bit(p.module) == 0)
-            return problem{cause::mismatch, path, "changes a map that cannot carry an adapter here", "module '" + p.module + "'",
-                           "the seven linear maps of blocks", {}, "an adapter of these maps alone"};
+            return problem{cause::mismatch,
+                           path,
+                           "changes a map that cannot carry an adapter here",
+                           "module '" + p.module + "'",
+                           "the seven linear maps of blocks",
+                           {},
+                           "an adapter of these maps alone"};
     return a;
 }
 

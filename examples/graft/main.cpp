@@ -20,8 +20,12 @@ int refuse(problem const& p, bool json) {
     std::fprintf(stderr, "error: %s\n", printable(describe(p), 8000).c_str());
     if (json) {
         nlohmann::json e{{"code", code}, {"cause", names[code]}};
-        for (auto const& [name, text] : {std::pair{"file", &p.file}, {"what", &p.what}, {"where", &p.where},
-                                         {"expected", &p.expected}, {"got", &p.got}, {"try", &p.hint}})
+        for (auto const& [name, text] : {std::pair{"file", &p.file},
+                                         {"what", &p.what},
+                                         {"where", &p.where},
+                                         {"expected", &p.expected},
+                                         {"got", &p.got},
+                                         {"try", &p.hint}})
             if (!text->empty()) e[name] = *text;
         print(nlohmann::json{{"error", e}});
     }
@@ -55,11 +59,13 @@ constexpr verb verbs[] = {
 constexpr char const* later[] = {"chat", "merge", "convert"};
 
 void help() {
-    std::printf("graft %s: fine-tunes language models where memory is scarce\n\nUsage: graft VERB [OPTIONS]\n\n", GRAFT_VERSION);
+    std::printf("graft %s: fine-tunes language models where memory is scarce\n\nUsage: graft VERB [OPTIONS]\n\n",
+                GRAFT_VERSION);
     for (auto const& v : verbs) std::printf("  %-12s %s\n", v.name, v.about);
-    std::printf("\n`graft VERB --help` lists a verb's options, with examples.\n"
-                "Exit codes: 0 done, 1 a bug, 2 usage, 3 bad input file, 4 files that do not belong together, 5 memory,\n"
-                "6 input/output, 7 training diverged, 130 and 143 stopped by a signal (finetune: with a valid checkpoint).\n");
+    std::printf(
+        "\n`graft VERB --help` lists a verb's options, with examples.\n"
+        "Exit codes: 0 done, 1 a bug, 2 usage, 3 bad input file, 4 files that do not belong together, 5 memory,\n"
+        "6 input/output, 7 training diverged, 130 and 143 stopped by a signal (finetune: with a valid checkpoint).\n");
 }
 
 int run(arguments const& all, bool json) {
@@ -71,7 +77,8 @@ int run(arguments const& all, bool json) {
         if (first == v.name) return v.run({all.begin() + 1, all.end()});
     std::vector<std::string> names;
     for (auto const& v : verbs) names.emplace_back(v.name);
-    problem p{cause::usage, {}, "unknown verb '" + printable(first) + "'", {}, listed(names), {}, nearest(first, names)};
+    problem p{cause::usage,         {}, "unknown verb '" + printable(first) + "'", {}, listed(names), {},
+              nearest(first, names)};
     if (std::find(std::begin(later), std::end(later), first) != std::end(later))
         p.what = "the verb '" + first + "' comes with a later version", p.hint.clear();
     return refuse(p, json);
@@ -81,7 +88,8 @@ int run(arguments const& all, bool json) {
 
 /// What should not have happened, as a problem of exit code 1.
 problem bug(std::string what, std::string expected, std::string got, std::string where) {
-    return {static_cast<cause>(1), {}, "a bug in graft: " + std::move(what), std::move(where), std::move(expected), std::move(got), {}};
+    return {static_cast<cause>(1), {}, "a bug in graft: " + std::move(what), std::move(where), std::move(expected),
+            std::move(got),        {}};
 }
 
 }  // namespace tool
@@ -94,10 +102,13 @@ int main(int argc, char** argv) {
     try {
         code = tool::run(all, json);
     } catch (std::bad_alloc const&) {
-        code = tool::refuse({graft::cause::memory, {}, "out of memory", {}, {}, {}, "a smaller model or --seq-len"}, json);
+        code =
+            tool::refuse({graft::cause::memory, {}, "out of memory", {}, {}, {}, "a smaller model or --seq-len"}, json);
     } catch (graft::failure const& f) {
         auto const& d = f.details;
-        code = tool::refuse(tool::bug(d.what, std::to_string(d.wanted), std::to_string(d.given), d.file + (":" + std::to_string(d.line))), json);
+        code = tool::refuse(tool::bug(d.what, std::to_string(d.wanted), std::to_string(d.given),
+                                      d.file + (":" + std::to_string(d.line))),
+                            json);
     } catch (std::exception const& e) {
         code = tool::refuse(tool::bug(e.what(), {}, {}, {}), json);
     }

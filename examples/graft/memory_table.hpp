@@ -33,10 +33,18 @@ struct memory_table {
 
     nlohmann::json json() const {
         auto const& m = arena;
-        return {{"peak_bytes", m.total()},          {"weights_mapped_bytes", weights_mapped}, {"weights_private_bytes", weights_private},
-                {"checkpoints_bytes", m.checkpoints}, {"block_bytes", m.block},                 {"head_bytes", m.head},
-                {"adapters_bytes", m.adapters},     {"gradients_bytes", m.gradients},         {"optimizer_bytes", m.optimizer},
-                {"panels_bytes", m.panels},         {"batch_bytes", m.batch},                 {"kept_bytes", m.kept},
+        return {{"peak_bytes", m.total()},
+                {"weights_mapped_bytes", weights_mapped},
+                {"weights_private_bytes", weights_private},
+                {"checkpoints_bytes", m.checkpoints},
+                {"block_bytes", m.block},
+                {"head_bytes", m.head},
+                {"adapters_bytes", m.adapters},
+                {"gradients_bytes", m.gradients},
+                {"optimizer_bytes", m.optimizer},
+                {"panels_bytes", m.panels},
+                {"batch_bytes", m.batch},
+                {"kept_bytes", m.kept},
                 {"gradient_bytes", m.gradient}};
     }
 
@@ -77,10 +85,11 @@ memory_table table_of(model_config const& c, training<chosen_strategy, Rule> con
             private_weight_bytes(c, static_cast<index_t>(sizeof(layer_weights<Block, float>)))};
 }
 
-/// Refuses a plan that does not fit the budget, or what the system has left, before any of it is taken. Names the largest
-/// --seq-len that would fit.
+/// Refuses a plan that does not fit the budget, or what the system has left, before any of it is taken. Names what
+/// would fit.
 template <class Block, Optimizer Rule>
-result<void> check_budget(model_config const& c, run_options const& run, training<chosen_strategy, Rule> const& s, memory_table const& table) {
+result<void> check_budget(model_config const& c, run_options const& run, training<chosen_strategy, Rule> const& s,
+                          memory_table const& table) {
     std::uint64_t const limit = run.memory_budget ? run.memory_budget : available_bytes();
     if (static_cast<std::uint64_t>(table.needed()) <= limit) return {};
     auto const fits = [&](index_t tokens, chosen_strategy strategy) {
@@ -92,14 +101,21 @@ result<void> check_budget(model_config const& c, run_options const& run, trainin
     auto const propose = [&](std::string const& what) { hint += (hint.empty() ? "" : ", or ") + what; };
     index_t low = 0, high = run.pass_tokens;
     while (high - low > 1) (fits((low + high) / 2, s.strategy) ? low : high) = (low + high) / 2;
-    if (low >= 2) propose("--seq-len " + std::to_string(low) + (run.pass_tokens > run.seq_len ? " --pass-tokens " + std::to_string(low) : ""));
+    if (low >= 2)
+        propose("--seq-len " + std::to_string(low) +
+                (run.pass_tokens > run.seq_len ? " --pass-tokens " + std::to_string(low) : ""));
     if (s.strategy.keeps_all && fits(s.tokens, {})) propose("--strategy mesp");
     chosen_strategy const leanest{false, 64, phases::two};
     if (fits(s.tokens, leanest)) propose("--strategy mesp --tile 64 --phases two");
     if (hint.empty()) hint = "a smaller --rank, --optimizer sgd, or a smaller model";
-    return problem{cause::memory, {}, "the plan does not fit", {},
-                   "at most " + std::to_string(limit) + " bytes (" + (run.memory_budget ? "--memory-budget" : "what the system has left") + ")",
-                   std::to_string(table.needed()), hint};
+    return problem{cause::memory,
+                   {},
+                   "the plan does not fit",
+                   {},
+                   "at most " + std::to_string(limit) + " bytes (" +
+                       (run.memory_budget ? "--memory-budget" : "what the system has left") + ")",
+                   std::to_string(table.needed()),
+                   hint};
 }
 
 }  // namespace tool

@@ -35,14 +35,16 @@ public:
                 std::size_t const end = text->find('\n', at);
                 if (end == text->npos) break;  // the line was being written when the run ended
                 auto const line = parse_json(std::string_view(*text).substr(at, end - at), path);
-                if (line && line->is_object() && line->contains("step") && (*line)["step"].is_number_integer() && (*line)["step"] <= done) {
+                if (line && line->is_object() && line->contains("step") && (*line)["step"].is_number_integer() &&
+                    (*line)["step"] <= done) {
                     log.remember(*line);
                     kept.append(*text, at, end + 1 - at);
                 }
                 at = end + 1;
             }
         }
-        if (auto r = write_file(path, std::string_view(kept), {.overwrite = true, .inputs = {}, .calls = {}}); !r) return r.error();
+        if (auto r = write_file(path, std::string_view(kept), {.overwrite = true, .inputs = {}, .calls = {}}); !r)
+            return r.error();
         log.file.reset(std::fopen(path.c_str(), "ae"));
         if (!log.file) return system_problem(path, "cannot be written", errno);
         return log;
@@ -52,7 +54,8 @@ public:
     void add(nlohmann::json const& line) {
         remember(line);
         std::string const text = json_text(line) + "\n";
-        bool const ok = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
+        bool const ok =
+            std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
         if (!ok && !complained) warn("the log of metrics cannot be written"), complained = true;
     }
 

@@ -23,9 +23,9 @@ struct option {
     std::string name, letter, kind, about;  // "rank", "r" or "", "N" ("" of a flag), help
     std::function<std::string(std::string const&)> set;
     std::function<nlohmann::json()> now;
-    std::vector<std::string> aliases;       // names known from elsewhere
+    std::vector<std::string> aliases;  // names known from elsewhere
     bool needed = false, given = false;
-    bool of_the_result = true;              // false: a run's numbers do not depend on it
+    bool of_the_result = true;  // false: a run's numbers do not depend on it
 
     option& also(std::initializer_list<char const*> names) { return aliases.assign(names.begin(), names.end()), *this; }
     option& short_form(char const* c) { return letter = c, *this; }

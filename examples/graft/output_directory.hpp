@@ -19,22 +19,31 @@ namespace tool {
 /// Refuses, before anything is read or written, a directory that holds something else, or an input.
 inline result<void> check_output(finetune_options const& o) {
     if (path_exists(o.output) && !is_directory(o.output))
-        return problem{cause::io, o.output, "is not a directory", {}, "a directory for the adapter, or a path for a new one", {}, {}};
+        return problem{
+            cause::io, o.output, "is not a directory", {}, "a directory for the adapter, or a path for a new one",
+            {},        {}};
     for (auto const* const input : {&o.model, &o.adapter, &o.data}) {
         if (input->empty()) continue;
         bool const inside = is_directory(*input) ? same_file(o.output, *input) || lies_in(o.output, *input) : false;
         if (inside || (input == &o.adapter && path_exists(o.output) && lies_in(*input, o.output)))
-            return usage("--output and an input are in each other", "an output directory outside of '" + *input + "'", "'" + o.output + "'");
+            return usage("--output and an input are in each other", "an output directory outside of '" + *input + "'",
+                         "'" + o.output + "'");
     }
     auto names = names_in(o.output);
     std::erase(names, ".lock");
     if (!names.empty() && !o.overwrite && !o.resume)
-        return problem{cause::usage, o.output, "the output directory is not empty", {}, {}, "'" + names.front() + "' and " + std::to_string(names.size() - 1) + " more",
+        return problem{cause::usage,
+                       o.output,
+                       "the output directory is not empty",
+                       {},
+                       {},
+                       "'" + names.front() + "' and " + std::to_string(names.size() - 1) + " more",
                        "--resume to go on, --overwrite to replace an earlier run, or another --output"};
-    if (!o.resume && !o.overwrite)
-        for (auto const* const file : {&o.log, &o.plot})
-            if (path_exists(*file))
-                return problem{cause::usage, *file, "is already there and is not replaced", {}, {}, {}, "another path, or --overwrite"};
+    save_options how;
+    how.overwrite = o.resume || o.overwrite, how.inputs = {o.model, o.data, o.adapter};
+    std::erase(how.inputs, "");
+    for (auto const* const file : {&o.log, &o.plot})
+        if (auto r = may_write(*file, how); !r) return r;
     return {};
 }
 
@@ -52,13 +61,17 @@ inline result<output_lock> take_output(finetune_options const& o) {
 }
 
 /// The adapter in both formats, the picture, and the record of the run.
-inline result<void> write_output(finetune_options const& o, adapter const& a, model_config const& c, metrics_log const& log,
-                                 nlohmann::json const& record) {
+inline result<void> write_output(finetune_options const& o, adapter const& a, model_config const& c,
+                                 metrics_log const& log, nlohmann::json const& record) {
     save_options replace;
     replace.overwrite = true;
     if (auto r = write_peft(o.output, a, replace); !r) return r;
     if (auto r = write_adapter_gguf(o.output + "/adapter.gguf", a, c, replace); !r) return r;
-    if (auto r = write_file(o.plot, loss_plot(log.training, log.validation, "Loss: " + a.base_name + ", LoRA of rank " + std::to_string(a.rank)), replace); !r)
+    if (auto r = write_file(o.plot,
+                            loss_plot(log.training, log.validation,
+                                      "Loss: " + a.base_name + ", LoRA of rank " + std::to_string(a.rank)),
+                            replace);
+        !r)
         return r;
     return write_file(o.output + "/run.json", json_text(record, 2) + "\n", replace);
 }

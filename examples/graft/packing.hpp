@@ -53,8 +53,8 @@ inline packed_update pack(std::vector<training_example> const& all, std::span<in
     return u;
 }
 
-/// Which examples an update takes: a pure function of seed and step. Every epoch has an order of its own; its last update
-/// takes what is left.
+/// Which examples an update takes: a pure function of seed and step. Every epoch has an order of its own; its last
+/// update takes what is left.
 class data_order {
 public:
     data_order(std::vector<index_t> rows, index_t update, std::uint64_t order_seed)
@@ -65,7 +65,9 @@ public:
     /// The examples of update `step`, counted from 1.
     std::vector<index_t> of(index_t step) {
         index_t const epoch = (step - 1) / updates_per_epoch(), first = (step - 1) % updates_per_epoch() * size;
-        if (epoch != shuffled_epoch) order = shuffled(static_cast<index_t>(all.size()), seed, static_cast<std::uint64_t>(epoch)), shuffled_epoch = epoch;
+        if (epoch != shuffled_epoch)
+            order = shuffled(static_cast<index_t>(all.size()), seed, static_cast<std::uint64_t>(epoch)),
+            shuffled_epoch = epoch;
         std::vector<index_t> chosen;
         for (index_t i = first; i < std::min(first + size, static_cast<index_t>(all.size())); ++i)
             chosen.push_back(all[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])]);

@@ -28,7 +28,8 @@ struct plan_options {
         std::vector<std::string> names;
         for (auto const& s : named_shapes) names.emplace_back(s.name);
         o.choice("shape", shape, names, "a model by name, without a file");
-        o.choice("weights", weights, {"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"},
+        o.choice("weights", weights,
+                 {"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"},
                  "the format of a named shape's matrices");
         run.declare(o);
         o.flag("json", json, "the bytes as an object");
@@ -51,7 +52,8 @@ result<int> show(plan_options& o, options const& given) {
     if (auto r = o.run.check(given); !r) return r.error();
     if (o.model.empty() == o.shape.empty())
         return usage("a plan needs one model", "--model PATH or --shape NAME", o.model.empty() ? "neither" : "both");
-    if (!o.model.empty() && given.given("weights")) return usage("--weights belongs to --shape; a file has its own", "--shape NAME", "--model");
+    if (!o.model.empty() && given.given("weights"))
+        return usage("--weights belongs to --shape; a file has its own", "--shape NAME", "--model");
     model_config c;
     std::uint64_t mapped = 0;
     if (!o.shape.empty()) {
@@ -70,8 +72,9 @@ result<int> show(plan_options& o, options const& given) {
             if (o.run.memory_budget)
                 if (auto r = check_budget<Block>(c, o.run, s, table); !r) return r.error();
             if (o.json) return print(table.json()), 0;
-            std::printf("%s, %s, %s of rank %td on %s, passes of %td rows, %td threads\n%s", o.run.strategy.c_str(), o.run.optimizer.c_str(),
-                        o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(), o.run.pass_tokens, s.lanes, table.text().c_str());
+            std::printf("%s, %s, %s of rank %td on %s, passes of %td rows, %td threads\n%s", o.run.strategy.c_str(),
+                        o.run.optimizer.c_str(), o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(),
+                        o.run.pass_tokens, s.lanes, table.text().c_str());
             return 0;
         });
     });

@@ -2,12 +2,12 @@
 // What the system says about memory: how much this process holds, and how much it may still take.
 #pragma once
 
+#include <sys/resource.h>
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <sys/resource.h>
 
 namespace tool {
 
@@ -45,11 +45,14 @@ inline std::uint64_t anonymous_bytes() { return detail::kilobytes_of("/proc/self
 inline std::uint64_t available_bytes() {
     std::uint64_t most = std::numeric_limits<std::uint64_t>::max(), limit = 0, used = 0;
     if (auto const free = detail::kilobytes_of("/proc/meminfo", "MemAvailable")) most = free;
-    if (detail::read_number("/sys/fs/cgroup/memory.max", limit) && detail::read_number("/sys/fs/cgroup/memory.current", used))
+    if (detail::read_number("/sys/fs/cgroup/memory.max", limit) &&
+        detail::read_number("/sys/fs/cgroup/memory.current", used))
         most = std::min(most, limit - std::min(limit, used));
     rlimit r{};
     if (::getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
-        most = std::min(most, std::uint64_t{r.rlim_cur} - std::min(std::uint64_t{r.rlim_cur}, detail::kilobytes_of("/proc/self/status", "VmSize")));
+        most =
+            std::min(most, std::uint64_t{r.rlim_cur} - std::min(std::uint64_t{r.rlim_cur},
+                                                                detail::kilobytes_of("/proc/self/status", "VmSize")));
     return most;
 }
 

@@ -31,8 +31,9 @@ public:
     void show(step_figures const& f) {
         if (!terminal && f.step % std::max<index_t>(1, f.total / 100) != 0 && f.step != f.total) return;
         char text[256];
-        std::snprintf(text, sizeof text, "%td/%td  loss %.4f  lr %.2e  norm %.3f  %.0f tok/s  %.0f MiB  %s left", f.step, f.total, f.loss,
-                      f.rate, f.grad_norm, f.tokens_per_second, static_cast<double>(f.memory) / 0x1p20, clock(f.seconds_left).c_str());
+        std::snprintf(text, sizeof text, "%td/%td  loss %.4f  lr %.2e  norm %.3f  %.0f tok/s  %.0f MiB  %s left",
+                      f.step, f.total, f.loss, f.rate, f.grad_norm, f.tokens_per_second,
+                      static_cast<double>(f.memory) / 0x1p20, clock(f.seconds_left).c_str());
         if (!terminal) {
             std::fprintf(stderr, "step %s\n", text);
             return;
@@ -43,7 +44,8 @@ public:
         index_t const room = std::min<index_t>(columns - static_cast<index_t>(line.size()) - 4, 30);
         if (room >= 5) {
             index_t const full = room * f.step / std::max<index_t>(f.total, 1);
-            line = "[" + std::string(static_cast<std::size_t>(full), '=') + std::string(static_cast<std::size_t>(room - full), ' ') + "] " + line;
+            line = "[" + std::string(static_cast<std::size_t>(full), '=') +
+                   std::string(static_cast<std::size_t>(room - full), ' ') + "] " + line;
         }
         line.resize(std::min(line.size(), static_cast<std::size_t>(std::max<index_t>(columns - 1, 1))));
         std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
@@ -67,8 +69,10 @@ public:
         if (!(seconds >= 0 && seconds < 1e8)) return "?";
         auto const s = static_cast<long>(std::lround(seconds));
         char room[40];
-        if (s >= 3600) std::snprintf(room, sizeof room, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-        else std::snprintf(room, sizeof room, "%ld:%02ld", s / 60, s % 60);
+        if (s >= 3600)
+            std::snprintf(room, sizeof room, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+        else
+            std::snprintf(room, sizeof room, "%ld:%02ld", s / 60, s % 60);
         return room;
     }
 

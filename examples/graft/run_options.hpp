@@ -20,7 +20,8 @@ namespace tool {
 
 /// As many lanes as asked for, or as the machine runs at once.
 inline index_t lanes_of(index_t threads) {
-    return threads > 0 ? threads : std::clamp<index_t>(static_cast<index_t>(std::thread::hardware_concurrency()), 1, 256);
+    return threads > 0 ? threads
+                       : std::clamp<index_t>(static_cast<index_t>(std::thread::hardware_concurrency()), 1, 256);
 }
 
 /// What memory depends on.
@@ -33,26 +34,34 @@ struct run_options {
 
     void declare(options& o) {
         o.choice("strategy", strategy, {"mesp", "full"}, "what is kept for the gradients; all are exact",
-                 {{"checkpoint", "comes with a later version; mesp keeps less"}, {"lcsb", "comes with a later version"},
-                  {"zeroth_order", "comes with a later version"}}).also({"grad"});
+                 {{"checkpoint", "comes with a later version; mesp keeps less"},
+                  {"lcsb", "comes with a later version"},
+                  {"zeroth_order", "comes with a later version"}})
+            .also({"grad"});
         o.count("tile", tile, 0, 1 << 20, "mesp: rows of the feed-forward half at a time, 0: all");
         o.choice("phases", phases, {"one", "two"}, "mesp: two takes less memory and runs attention once more");
-        o.choice("optimizer", optimizer, {"adamw", "sgd"}, "how adapters are moved", {{"stiefel", "comes with a later version"}})
+        o.choice("optimizer", optimizer, {"adamw", "sgd"}, "how adapters are moved",
+                 {{"stiefel", "comes with a later version"}})
             .also({"optim"});
         o.choice("method", method, {"lora", "rslora"}, "scale is alpha / rank, or alpha / sqrt(rank) of rslora",
                  {{"dora", "comes with a later version"}, {"stiefel", "comes with a later version"}})
             .also({"fine-tune-type", "finetuning-type"});
         o.count("rank", rank, 1, 4096, "columns of the low-rank maps").short_form("r").also({"lora-rank", "lora-r"});
         o.number("alpha", alpha, 0, 1e6, "numerator of the adapter's scale", true).also({"lora-alpha"});
-        o.custom("targets", "NAMES", "maps that get an adapter: all, or some of q_proj,k_proj,v_proj,o_proj,...",
-                 [this](std::string const& v) { return read_targets(v); }, [this] { return nlohmann::json(target_text()); })
+        o.custom(
+             "targets", "NAMES", "maps that get an adapter: all, or some of q_proj,k_proj,v_proj,o_proj,...",
+             [this](std::string const& v) { return read_targets(v); }, [this] { return nlohmann::json(target_text()); })
             .also({"target-modules", "lora-modules", "lora-target"});
         o.count("seq-len", seq_len, 2, 1 << 20, "tokens of a row of data; longer ones are cut")
             .also({"max-seq-length", "max-seq-len", "cutoff-len", "sequence-len"});
-        o.count("pass-tokens", pass_tokens, 0, 1 << 20, "rows that run at once, 0: as seq-len; short examples share a pass");
-        o.count("threads", threads, 0, 256, "0: as many as the machine has; results do not depend on it").short_form("t").outside();
+        o.count("pass-tokens", pass_tokens, 0, 1 << 20,
+                "rows that run at once, 0: as seq-len; short examples share a pass");
+        o.count("threads", threads, 0, 256, "0: as many as the machine has; results do not depend on it")
+            .short_form("t")
+            .outside();
         o.size("memory-budget", memory_budget, "refuse a run whose plan is larger; else what the system has left")
-            .also({"memory-limit"}).outside();
+            .also({"memory-limit"})
+            .outside();
     }
 
     /// Combinations that have no meaning.
@@ -60,8 +69,8 @@ struct run_options {
         if (strategy == "full" && (o.given("tile") || o.given("phases")))
             return usage("--tile and --phases belong to --strategy mesp", "--strategy mesp", "full");
         if (pass_tokens > 0 && pass_tokens < seq_len)
-            return usage("--pass-tokens is smaller than --seq-len", "at least " + std::to_string(seq_len), std::to_string(pass_tokens),
-                         "a smaller --seq-len");
+            return usage("--pass-tokens is smaller than --seq-len", "at least " + std::to_string(seq_len),
+                         std::to_string(pass_tokens), "a smaller --seq-len");
         return {};
     }
 
@@ -69,7 +78,8 @@ struct run_options {
     result<void> settle(options const& o, index_t context) {
         if (!o.given("seq-len")) seq_len = std::min(seq_len, context);
         if (seq_len > context)
-            return usage("--seq-len is longer than the model's context", "at most " + std::to_string(context), std::to_string(seq_len));
+            return usage("--seq-len is longer than the model's context", "at most " + std::to_string(context),
+                         std::to_string(seq_len));
         if (pass_tokens == 0) pass_tokens = seq_len;
         return {};
     }
@@ -77,9 +87,11 @@ struct run_options {
     template <Optimizer Rule>
     training<chosen_strategy, Rule> settings() const {
         training<chosen_strategy, Rule> s;
-        s.tokens = pass_tokens, s.rank = rank, s.alpha = alpha, s.rank_stabilised = method == "rslora", s.targets = targets;
+        s.tokens = pass_tokens, s.rank = rank, s.alpha = alpha, s.rank_stabilised = method == "rslora",
+        s.targets = targets;
         s.lanes = lanes_of(threads);
-        s.strategy = {strategy == "full", strategy == "full" ? 0 : tile, phases == "two" ? graft::phases::two : graft::phases::one};
+        s.strategy = {strategy == "full", strategy == "full" ? 0 : tile,
+                      phases == "two" ? graft::phases::two : graft::phases::one};
         return s;
     }
 

@@ -2,8 +2,8 @@
 // What signals do: the first SIGINT or SIGTERM asks to stop, the second one stops; a file that shrank is reported.
 #pragma once
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 namespace tool {
 

@@ -21,8 +21,10 @@ std::string formatted(char const* pattern, auto... values) {
 inline std::string listed(std::vector<std::string> const& words, char const* last = "or") {
     std::string s;
     for (std::size_t i = 0; i < words.size(); ++i) {
-        if (i > 0 && i + 1 == words.size()) s.append(" ").append(last).append(" ");
-        else if (i > 0) s.append(", ");
+        if (i > 0 && i + 1 == words.size())
+            s.append(" ").append(last).append(" ");
+        else if (i > 0)
+            s.append(", ");
         s.append(words[i]);
     }
     return s;

@@ -25,8 +25,13 @@ struct token_options {
                          "  graft tokenize --model m.gguf 'Hello, world'\n"
                          "  graft tokenize --model m.gguf --specials '<|im_start|>user' --json\n"
                          "  graft tokenize --model m.gguf --file book.txt");
-        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory").short_form("m").required().also({"model-path"});
-        o.text("file", file, "FILE", back ? "a file of ids; else words, else stdin" : "a file of text; else words, else stdin").short_form("f");
+        o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
+            .short_form("m")
+            .required()
+            .also({"model-path"});
+        o.text("file", file, "FILE",
+               back ? "a file of ids; else words, else stdin" : "a file of text; else words, else stdin")
+            .short_form("f");
         if (!back) o.flag("specials", specials, "control tokens that the text spells out are control tokens");
         o.flag("json", json, back ? "an object with the text" : "an object with ids and the pieces they stand for");
         o.words(back ? "ID" : "TEXT", words, back ? 1 << 20 : 1, back ? "ids" : "the text");
@@ -87,8 +92,10 @@ result<int> to_text(token_options const& o) {
         at = end + 1;
     }
     std::string const decoded = words->decode(ids);
-    if (o.json) print(nlohmann::json{{"text", decoded}, {"count", ids.size()}});
-    else print(decoded);
+    if (o.json)
+        print(nlohmann::json{{"text", decoded}, {"count", ids.size()}});
+    else
+        print(decoded);
     return 0;
 }
 

@@ -27,7 +27,8 @@ struct chat_model_options {
 inline void write_chat_model(std::string const& path, chat_model_options const& o = {}) {
     using namespace graft;
     model_config c;
-    c.arch = o.arch, c.layers = o.layers, c.width = o.width, c.heads = 2, c.kv_heads = 1, c.head = 16, c.hidden = 256, c.context = 512;
+    c.arch = o.arch, c.layers = o.layers, c.width = o.width, c.heads = 2, c.kv_heads = 1, c.head = 16, c.hidden = 256,
+    c.context = 512;
     c.qkv_bias = o.arch == architecture::qwen2;
     std::vector<std::string> tokens;
     std::vector<std::int32_t> types;
@@ -43,9 +44,15 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
     std::string const arch = o.arch == architecture::qwen2 ? "qwen2" : "llama";
     out.set("general.architecture", arch);
     out.set("general.name", "tiny " + arch);
-    for (auto const& [key, value] : {std::pair{"embedding_length", c.width}, {"feed_forward_length", c.hidden}, {"block_count", c.layers},
-                                     {"attention.head_count", c.heads}, {"attention.head_count_kv", c.kv_heads}, {"vocab_size", c.vocabulary},
-                                     {"context_length", c.context}, {"attention.key_length", c.head}, {"attention.value_length", c.head},
+    for (auto const& [key, value] : {std::pair{"embedding_length", c.width},
+                                     {"feed_forward_length", c.hidden},
+                                     {"block_count", c.layers},
+                                     {"attention.head_count", c.heads},
+                                     {"attention.head_count_kv", c.kv_heads},
+                                     {"vocab_size", c.vocabulary},
+                                     {"context_length", c.context},
+                                     {"attention.key_length", c.head},
+                                     {"attention.value_length", c.head},
                                      {"rope.dimension_count", c.head}})
         out.set(arch + "." + key, static_cast<std::uint32_t>(value));
     out.set(arch + ".attention.layer_norm_rms_epsilon", 1e-5f);
@@ -58,7 +65,8 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
     out.set("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(c.vocabulary - 1));
     out.set("tokenizer.ggml.add_bos_token", false);
     out.set("tokenizer.chat_template",
-            "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+            "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+            "'<|im_end|>' + '\n'}}{% endfor %}"
             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
     auto const expected = expected_tensors(c);
     for (auto const& e : expected) REQUIRE(out.declare(e.gguf_name, 0, {e.shape.rbegin(), e.shape.rend()}));
@@ -81,8 +89,9 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
 inline void write_rows(std::string const& path, int count = 10) {
     std::ofstream out(path);
     for (int i = 0; i < count + 3; ++i)
-        out << R"({"messages": [{"role": "user", "content": "the number )" << i % 5 << R"("}, {"role": "assistant", "content": "he says )" << i % 5
-            << i % 3 << "\"}]" << (i < count ? "" : R"(, "split": "held_out")") << "}\n";
+        out << R"({"messages": [{"role": "user", "content": "the number )" << i % 5
+            << R"("}, {"role": "assistant", "content": "he says )" << i % 5 << i % 3 << "\"}]"
+            << (i < count ? "" : R"(, "split": "held_out")") << "}\n";
 }
 
 }  // namespace graft_test

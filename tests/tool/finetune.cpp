@@ -25,12 +25,18 @@ struct bench {
 
     std::vector<std::string> line(std::string const& output, std::vector<std::string> const& more = {}) const {
         std::vector<std::string> all{"finetune", "--model", model, "--data", data, "--output", path(output), "--json"};
-        for (auto const& [name, value] : {std::pair{"--batch-size", "4"}, {"--seq-len", "96"}, {"--rank", "4"}, {"--lr", "0.01"}, {"--threads", "1"}})
+        for (auto const& [name, value] : {std::pair{"--batch-size", "4"},
+                                          {"--seq-len", "96"},
+                                          {"--rank", "4"},
+                                          {"--lr", "0.01"},
+                                          {"--threads", "1"}})
             if (std::find(more.begin(), more.end(), name) == more.end()) all.insert(all.end(), {name, value});
         all.insert(all.end(), more.begin(), more.end());
         return all;
     }
-    ended run(std::string const& output, std::vector<std::string> const& more = {}) const { return tool(line(output, more)); }
+    ended run(std::string const& output, std::vector<std::string> const& more = {}) const {
+        return tool(line(output, more));
+    }
     std::string adapter(std::string const& output) const {
         return read_file(path(output) + "/adapter_model.safetensors") + read_file(path(output) + "/adapter.gguf");
     }
@@ -45,7 +51,8 @@ std::vector<nlohmann::json> lines_of(std::string const& path) {
 
 }  // namespace
 
-TEST_CASE("finetune: a run lowers the held-out loss and leaves an adapter in both formats, metrics, a plot and a record") {
+TEST_CASE(
+    "finetune: a run lowers the held-out loss and leaves an adapter in both formats, metrics, a plot and a record") {
     for (auto const arch : {graft::architecture::llama, graft::architecture::qwen2}) {
         bench const b({.arch = arch});
         auto const r = b.run("out", {"--epochs", "8", "--show-sample"});
@@ -77,8 +84,10 @@ TEST_CASE("finetune: a run lowers the held-out loss and leaves an adapter in bot
         CHECK(nlohmann::json::parse(read_file(b.path("out") + "/run.json"))["options"]["rank"] == 4);
 
         auto const before = tool({"eval", "-m", b.model, "-d", b.data, "--split", "held_out", "--json"});
-        auto const after = tool({"eval", "-m", b.model, "-d", b.data, "--split", "held_out", "--json", "--adapter", b.path("out")});
-        auto const same = tool({"eval", "-m", b.model, "-d", b.data, "--split", "held_out", "--json", "--adapter", b.path("out") + "/adapter.gguf"});
+        auto const after =
+            tool({"eval", "-m", b.model, "-d", b.data, "--split", "held_out", "--json", "--adapter", b.path("out")});
+        auto const same = tool({"eval", "-m", b.model, "-d", b.data, "--split", "held_out", "--json", "--adapter",
+                                b.path("out") + "/adapter.gguf"});
         CHECK(before.json()["loss"].get<double>() == doctest::Approx(s["loss_before"].get<double>()).epsilon(1e-5));
         CHECK(after.json()["loss"].get<double>() == doctest::Approx(s["loss_after"].get<double>()).epsilon(1e-5));
         CHECK(same.json()["loss"] == after.json()["loss"]);
@@ -89,7 +98,8 @@ TEST_CASE("finetune: stopped after any step and resumed, it gives the same bytes
     bench const b;
     for (char const* const strategy : {"mesp", "full"})
         for (char const* const optimizer : {"adamw", "sgd"}) {
-            std::vector<std::string> const how{"--steps", "5", "--strategy", strategy, "--optimizer", optimizer, "--overwrite"};
+            std::vector<std::string> const how{"--steps",     "5",       "--strategy", strategy,
+                                               "--optimizer", optimizer, "--overwrite"};
             REQUIRE(b.run("whole", how).code == 0);
             for (int stop = 1; stop < 5; ++stop) {
                 CAPTURE(strategy);
@@ -107,7 +117,8 @@ TEST_CASE("finetune: stopped after any step and resumed, it gives the same bytes
                 INFO(done.err);
                 CHECK(done.code == 0);
                 CHECK(b.adapter("parts") == b.adapter("whole"));
-                CHECK(lines_of(b.path("parts") + "/metrics.jsonl").size() == lines_of(b.path("whole") + "/metrics.jsonl").size());
+                CHECK(lines_of(b.path("parts") + "/metrics.jsonl").size() ==
+                      lines_of(b.path("whole") + "/metrics.jsonl").size());
                 fs::remove_all(b.path("parts"));
             }
         }
@@ -130,7 +141,9 @@ TEST_CASE("finetune: a signal ends it after a step, with a checkpoint and the co
     REQUIRE(b.run("whole", how).code == 0);
     for (int const signal : {SIGINT, SIGTERM}) {
         process running(b.line("parts", how));
-        for (int i = 0; i < 2000 && (!fs::exists(b.path("parts") + "/metrics.jsonl") || fs::file_size(b.path("parts") + "/metrics.jsonl") < 2000); ++i)
+        for (int i = 0; i < 2000 && (!fs::exists(b.path("parts") + "/metrics.jsonl") ||
+                                     fs::file_size(b.path("parts") + "/metrics.jsonl") < 2000);
+             ++i)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         running.send(signal);
         auto const stopped = running.wait();
@@ -154,7 +167,8 @@ TEST_CASE("finetune: accumulation and packing do not change what an update sees"
         return r.json()["loss_after"].get<double>();
     };
     double const one = final_loss(b.run("one", {"--steps", "4"}));
-    double const split = final_loss(b.run("split", {"--steps", "4", "--batch-size", "2", "--grad-accum", "2", "--overwrite"}));
+    double const split =
+        final_loss(b.run("split", {"--steps", "4", "--batch-size", "2", "--grad-accum", "2", "--overwrite"}));
     double const wide = final_loss(b.run("wide", {"--steps", "4", "--pass-tokens", "400"}));
     CHECK(split == doctest::Approx(one).epsilon(1e-6));
     CHECK(wide == doctest::Approx(one).epsilon(1e-4));
@@ -213,7 +227,8 @@ TEST_CASE("finetune: nothing in the output directory is lost without being told 
     CHECK_FALSE(fs::exists(b.path("out") + "/checkpoints/step-2"));
     CHECK(read_file(b.path("out") + "/mine.txt") == "mine");
     CHECK(b.run("rows.jsonl", {"--steps", "2"}).code == 6);  // a file
-    auto const inside = tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("out"), "--adapter", b.path("out"), "--overwrite"});
+    auto const inside =
+        tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("out"), "--adapter", b.path("out"), "--overwrite"});
     CHECK(inside.code == 2);
 }
 
@@ -221,16 +236,18 @@ TEST_CASE("finetune: starting from an adapter goes on from its loss") {
     bench const b;
     auto const first = b.run("first", {"--epochs", "4"});
     REQUIRE(first.code == 0);
-    auto const second = tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("second"), "--adapter", b.path("first") + "/adapter.gguf",
-                               "--steps", "1", "--lr", "0", "--json"});
+    auto const second = tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("second"), "--adapter",
+                              b.path("first") + "/adapter.gguf", "--steps", "1", "--lr", "0", "--json"});
     INFO(second.err);
     REQUIRE(second.code == 0);
-    CHECK(second.json()["loss_before"].get<double>() == doctest::Approx(first.json()["loss_after"].get<double>()).epsilon(1e-5));
+    CHECK(second.json()["loss_before"].get<double>() ==
+          doctest::Approx(first.json()["loss_after"].get<double>()).epsilon(1e-5));
     CHECK(second.says("warning: --lr is 0"));
     CHECK(second.json()["loss_after"] == second.json()["loss_before"]);  // lr 0: nothing moves
     CHECK(nlohmann::json::parse(read_file(b.path("second") + "/run.json"))["options"]["rank"] == 4);
     write_chat_model(b.path("other.gguf"), {.layers = 3, .width = 48});
-    CHECK(tool({"finetune", "-m", b.path("other.gguf"), "-d", b.data, "-o", b.path("x"), "--adapter", b.path("first")}).code == 4);
+    CHECK(tool({"finetune", "-m", b.path("other.gguf"), "-d", b.data, "-o", b.path("x"), "--adapter", b.path("first")})
+              .code == 4);
 }
 
 TEST_CASE("finetune: training that diverges ends with code 7 and saves nothing that is not finite") {
@@ -257,8 +274,11 @@ TEST_CASE("finetune: a run that will not fit is refused before it begins, with w
     CHECK_FALSE(fs::exists(b.path("out")));
     auto const at = r.err.find("--seq-len ") + 10;
     std::string const fits = std::to_string(std::stoi(r.err.substr(at)));
-    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len", fits, "--memory-budget", "300KiB"}).code == 0);
-    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len", std::to_string(std::stoi(fits) + 1), "--memory-budget", "300KiB"}).code == 5);
+    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len", fits, "--memory-budget", "300KiB"})
+              .code == 0);
+    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len",
+                std::to_string(std::stoi(fits) + 1), "--memory-budget", "300KiB"})
+              .code == 5);
 
     auto const dry = b.run("out", {"--steps", "2", "--dry-run"});
     CHECK(dry.code == 0);

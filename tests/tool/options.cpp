@@ -15,7 +15,8 @@ struct mistake {
 
 }  // namespace
 
-TEST_CASE("options: a wrong value, a wrong name, a missing or double option ends with code 2 and says what was expected") {
+TEST_CASE(
+    "options: a wrong value, a wrong name, a missing or double option ends with code 2 and says what was expected") {
     std::vector<mistake> const all{
         {{"--rank", "0"}, "--rank cannot have this value: expected a whole number from 1 to 4096, got '0'"},
         {{"--rank", "-1"}, "got '-1'"},
@@ -97,7 +98,8 @@ TEST_CASE("options: a file of options is read, the command line wins, and its mi
     bad(R"({"rank": null})", "key 'rank'");
     bad(R"([1])", "not an object of options");
     CHECK(plan(R"({"rank": 4, "rank": 5})").code == 3);
-    CHECK(plan(R"({"rank": 0})", {"--rank", "4"}).code == 6);  // the command line wins: the file's value is not looked at
+    CHECK(plan(R"({"rank": 0})", {"--rank", "4"}).code ==
+          6);  // the command line wins: the file's value is not looked at
     CHECK(tool({"finetune", "--config", "no-file"}).code == 6);
 }
 
@@ -125,7 +127,8 @@ TEST_CASE("options: verbs without arguments, unknown verbs and help") {
     CHECK(r.says("Try: finetune"));
     CHECK(r.json()["error"]["try"] == "finetune");
     CHECK(tool({"merge"}).says("comes with a later version"));
-    for (char const* const verb : {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize"}) {
+    for (char const* const verb :
+         {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize"}) {
         auto const help = tool({verb, "--help"});
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:") != std::string::npos);

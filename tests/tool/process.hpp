@@ -36,7 +36,8 @@ public:
         posix_spawn_file_actions_init(&files);
         char const* const names[] = {"in", "out", "err"};
         for (int i = 0; i < 3; ++i)
-            posix_spawn_file_actions_addopen(&files, i, (folder.path / names[i]).c_str(), i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            posix_spawn_file_actions_addopen(&files, i, (folder.path / names[i]).c_str(),
+                                             i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0600);
         arguments.insert(arguments.begin(), GRAFT_TOOL);
         std::vector<char*> argv;
         for (auto& a : arguments) argv.push_back(a.data());
@@ -57,7 +58,8 @@ public:
         int status = 0;
         ::waitpid(id, &status, 0);
         id = -1;
-        return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read_file(folder.path / "out"), read_file(folder.path / "err")};
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read_file(folder.path / "out"),
+                read_file(folder.path / "err")};
     }
 
 private:
@@ -65,6 +67,8 @@ private:
     pid_t id = -1;
 };
 
-inline ended tool(std::vector<std::string> arguments, std::string const& input = "") { return process(std::move(arguments), input).wait(); }
+inline ended tool(std::vector<std::string> arguments, std::string const& input = "") {
+    return process(std::move(arguments), input).wait();
+}
 
 }  // namespace graft_test

@@ -104,15 +104,20 @@ TEST_CASE("eval: the mean is that of its examples, whatever the threads") {
     auto const full = tool({"eval", "-m", f.model, "-d", f.data, "--json", "--train-on", "full"}).json();
     CHECK(full["tokens"].get<double>() > tokens);
 
-    refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 3}\n")}), 3, "line 2");
+    refused(tool({"eval", "-m", f.model, "--json", "-d",
+                  f.put("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 3}\n")}),
+            3, "line 2");
     refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("empty.jsonl", "")}), 3, "empty.jsonl");
-    refused(tool({"eval", "-m", f.model, "--json", "-d", f.put("silent.jsonl", R"({"messages": [{"role": "user", "content": "a"}]})")}), 3, "silent.jsonl");
+    refused(tool({"eval", "-m", f.model, "--json", "-d",
+                  f.put("silent.jsonl", R"({"messages": [{"role": "user", "content": "a"}]})")}),
+            3, "silent.jsonl");
     refused(tool({"eval", "-m", f.model, "--json", "-d", f.path("none")}), 6, "none");
 }
 
 TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
     files const f;
-    for (auto const& which : {std::vector<std::string>{"--model", f.model}, {"--shape", "qwen2.5-0.5b", "--weights", "q8_0"}})
+    for (auto const& which :
+         {std::vector<std::string>{"--model", f.model}, {"--shape", "qwen2.5-0.5b", "--weights", "q8_0"}})
         for (char const* const strategy : {"mesp", "full"}) {
             std::vector<std::string> line{"plan", "--json", "--strategy", strategy, "--threads", "2"};
             line.insert(line.end(), which.begin(), which.end());
@@ -121,9 +126,10 @@ TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
             REQUIRE(r.code == 0);
             auto const j = r.json();
             auto const of = [&](char const* name) { return j[name].get<double>(); };
-            CHECK(of("peak_bytes") == of("panels_bytes") + of("batch_bytes") + of("checkpoints_bytes") + of("kept_bytes") + of("gradient_bytes") +
-                                          std::max(of("block_bytes"), of("head_bytes")) + of("adapters_bytes") + of("gradients_bytes") +
-                                          of("optimizer_bytes"));
+            CHECK(of("peak_bytes") == of("panels_bytes") + of("batch_bytes") + of("checkpoints_bytes") +
+                                          of("kept_bytes") + of("gradient_bytes") +
+                                          std::max(of("block_bytes"), of("head_bytes")) + of("adapters_bytes") +
+                                          of("gradients_bytes") + of("optimizer_bytes"));
             CHECK((of("kept_bytes") > 0) == (std::string(strategy) == "full"));
             CHECK(of("weights_mapped_bytes") > 0);
             CHECK(of("optimizer_bytes") == 2 * of("adapters_bytes"));
@@ -141,7 +147,9 @@ TEST_CASE("inspect: models, adapters and checkpoints say what they are") {
     CHECK(m["layers"] == 2);
     CHECK(m["chat_format"] == "chatml");
     CHECK(m["tensors"].size() == 2 + 2 * 9);
-    REQUIRE(tool({"finetune", "-m", f.model, "-d", f.data, "-o", f.path("out"), "--steps", "1", "--rank", "3", "--targets", "q_proj,down_proj"}).code == 0);
+    REQUIRE(tool({"finetune", "-m", f.model, "-d", f.data, "-o", f.path("out"), "--steps", "1", "--rank", "3",
+                  "--targets", "q_proj,down_proj"})
+                .code == 0);
     auto const a = tool({"inspect", f.path("out"), "--json"}).json();
     CHECK(a["rank"] == 3);
     CHECK(a["targets"] == nlohmann::json({"down_proj", "q_proj"}));
@@ -166,7 +174,8 @@ TEST_CASE("quantize: a copy keeps the loss and replaces nothing") {
         return r.json()["loss"].get<double>();
     };
     double const exact = loss(f.model);
-    for (auto const& [type, near] : {std::pair{"f32", 0.0}, {"f16", 1e-3}, {"bf16", 1e-2}, {"q8_0", 1e-2}, {"q5_1", 5e-2}, {"q4_0", 0.2}}) {
+    for (auto const& [type, near] :
+         {std::pair{"f32", 0.0}, {"f16", 1e-3}, {"bf16", 1e-2}, {"q8_0", 1e-2}, {"q5_1", 5e-2}, {"q4_0", 0.2}}) {
         CAPTURE(type);
         std::string const copy = f.path(std::string(type) + ".gguf");
         auto const r = tool({"quantize", "-m", f.model, "--type", type, "-o", copy, "--json"});
@@ -178,7 +187,8 @@ TEST_CASE("quantize: a copy keeps the loss and replaces nothing") {
     auto const before = read_file(f.model);
     refused(tool({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.model, "--overwrite"}), 2, "input");
     refused(tool({"quantize", "--json", "-m", f.model, "--type", "f16", "-o", f.path("f16.gguf")}), 6, "already there");
-    refused(tool({"quantize", "--json", "-m", f.model, "--type", "q4_k", "-o", f.path("x")}), 2, "can be read but not written");
+    refused(tool({"quantize", "--json", "-m", f.model, "--type", "q4_k", "-o", f.path("x")}), 2,
+            "can be read but not written");
     CHECK(read_file(f.model) == before);
 }
 
@@ -186,8 +196,11 @@ TEST_CASE("models: what cannot be one is told apart, whichever verb meets it") {
     files const f;
     auto const model = read_file(f.model);
     refused(tool({"eval", "--json", "-d", f.data, "-m", f.path("none.gguf")}), 6, "none.gguf");
-    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("lfs.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")}), 3, "lfs.gguf");
-    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("cut.gguf", model.substr(0, model.size() - 1000))}), 3, "cut.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m",
+                  f.put("lfs.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")}),
+            3, "lfs.gguf");
+    refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("cut.gguf", model.substr(0, model.size() - 1000))}), 3,
+            "cut.gguf");
     refused(tool({"eval", "--json", "-d", f.data, "-m", f.put("head.gguf", model.substr(0, 100))}), 3, "head.gguf");
     fs::create_directory(f.path("dir"));
     refused(tool({"eval", "--json", "-d", f.data, "-m", f.path("dir")}), 6, "dir");

@@ -53,7 +53,8 @@ inline void decode_q5_k(std::byte const* row, index_t first, index_t count, floa
         float const scale = half_at(b) * static_cast<float>(s.scale),
                     offset = -(half_at(b + 2) * static_cast<float>(s.minimum));
         std::byte const* q = b + 48 + group / 2 * 32;
-        auto const bit = bytes16{} + static_cast<std::uint8_t>(1 << group);
+        std::uint8_t const one = static_cast<std::uint8_t>(1 << group);
+        auto const bit = bytes16{} + one;
         for (index_t l = 0; l < 32; l += 16) {
             bytes16 const both = load_bytes16(q + l);
             auto const fifth = std::bit_cast<signed16>((load_bytes16(b + 16 + l) & bit) == bit) & 16;
