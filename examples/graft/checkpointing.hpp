@@ -9,8 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <span>
@@ -147,7 +147,7 @@ result<run_state> load_run(std::string const& directory, Trainer& t, run_identit
                            std::to_string(to.size_bytes()) + " bytes",
                            b ? std::to_string(b->bytes.size()) : "none",
                            {}};
-        std::memcpy(to.data(), b->bytes.data(), to.size_bytes());
+        std::copy(b->bytes.begin(), b->bytes.end(), std::as_writable_bytes(to).begin());
         if (!all_finite(to))
             return problem{
                 cause::bad_file, c.path, "a number is not finite", "file '" + std::string(name) + "'", {}, {}, {}};

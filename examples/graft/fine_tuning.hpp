@@ -78,7 +78,11 @@ public:
         bar.clear();
         end.complete = state.step == steps;
         end.signal = end.complete && end.loss_after ? 0 : asked_to_stop;
-        if (end.complete && !end.loss_after && !end.signal) end.loss_after = validate();  // resumed when all was done
+        if (end.complete && !end.loss_after && !end.signal) {  // resumed when all steps were done
+            end.loss_after = validate();
+            bool const told = !log.validation.empty() && log.validation.back().step == state.step;
+            if (end.loss_after && !told) log.add({{"step", state.step}, {"validation_loss", *end.loss_after}});
+        }
         if (end.loss_after && !std::isfinite(*end.loss_after))
             return diverged("the held-out loss is not finite at the end", "step " + std::to_string(state.step));
         if (auto r = save(); !r) return r.error();

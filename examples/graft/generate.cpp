@@ -108,6 +108,7 @@ result<int> answer(session const& s, generate_options const& o) {
         text += piece;
         if (!o.json) std::fwrite(piece.data(), 1, piece.size(), stdout), std::fflush(stdout);
     };
+    stop_between_steps();
     while (!asked_to_stop && static_cast<index_t>(said.size()) < g.context - prompt) {
         int const id =
             o.draw(logits.first(static_cast<std::size_t>(s.words.size())), static_cast<index_t>(said.size()));
@@ -124,13 +125,15 @@ result<int> answer(session const& s, generate_options const& o) {
                              {"ids", said},
                              {"prompt_tokens", prompt},
                              {"tokens", said.size()},
-                             {"finish", stopped ? "stop" : "length"},
+                             {"finish", stopped         ? "stop"
+                                        : asked_to_stop ? "signal"
+                                                        : "length"},
                              {"prompt_seconds", seconds(began, prompted)},
                              {"seconds", spent},
                              {"tokens_per_second", spent > 0 ? static_cast<double>(said.size()) / spent : 0}});
     else
         std::fputc('\n', stdout);
-    return 0;
+    return asked_to_stop ? 128 + asked_to_stop : 0;
 }
 
 }  // namespace

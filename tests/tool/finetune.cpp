@@ -159,6 +159,37 @@ TEST_CASE("finetune: a signal ends it after a step, with a checkpoint and the co
     }
 }
 
+TEST_CASE("finetune: killed at any moment, it resumes from the last save to the same bytes") {
+    bench const b;
+    std::vector<std::string> const how{"--steps", "60", "--save-every", "1", "--eval-every", "1000"};
+    REQUIRE(b.run("whole", how).code == 0);
+    auto const metrics = b.path("parts") + "/metrics.jsonl";
+    auto rest = how;
+    for (std::uintmax_t written = 500; written <= 8000; written += 1500) {
+        process running(b.line("parts", rest));
+        for (int i = 0; i < 2000 && (!fs::exists(metrics) || fs::file_size(metrics) < written); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        running.send(SIGKILL);
+        CHECK(running.wait().code == 1000 + SIGKILL);
+        if (rest.back() != "--resume") rest.push_back("--resume");
+    }
+    auto const done = b.run("parts", rest);
+    INFO(done.err);
+    CHECK(done.code == 0);
+    CHECK(b.adapter("parts") == b.adapter("whole"));
+    CHECK(lines_of(metrics).size() == 60 + 2);  // no step is told twice
+}
+
+TEST_CASE("finetune: two runs cannot share an output directory") {
+    bench const b;
+    process running(b.line("out", {"--steps", "100000"}));
+    for (int i = 0; i < 2000 && !fs::exists(b.path("out") + "/metrics.jsonl"); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    auto const second = b.run("out", {"--steps", "2", "--overwrite"});
+    CHECK(second.code == 6);
+    CHECK(second.says("in use by another run"));
+}
+
 TEST_CASE("finetune: accumulation and packing do not change what an update sees") {
     bench const b;
     auto const final_loss = [](ended const& r) {
@@ -227,6 +258,11 @@ TEST_CASE("finetune: nothing in the output directory is lost without being told 
     CHECK_FALSE(fs::exists(b.path("out") + "/checkpoints/step-2"));
     CHECK(read_file(b.path("out") + "/mine.txt") == "mine");
     CHECK(b.run("rows.jsonl", {"--steps", "2"}).code == 6);  // a file
+    auto const model = read_file(b.model);
+    CHECK(b.run("log", {"--steps", "2", "--overwrite", "--log", b.model}).code == 2);
+    CHECK(b.run("plot", {"--steps", "2", "--overwrite", "--plot", b.model}).code == 2);
+    CHECK(read_file(b.model) == model);
+    CHECK(b.run("log", {"--steps", "2", "--log", b.path("out") + "/mine.txt"}).code == 6);
     auto const inside =
         tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("out"), "--adapter", b.path("out"), "--overwrite"});
     CHECK(inside.code == 2);
