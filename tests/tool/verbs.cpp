@@ -174,10 +174,11 @@ TEST_CASE("quantize: a copy keeps the loss and replaces nothing") {
         return r.json()["loss"].get<double>();
     };
     double const exact = loss(f.model);
-    for (auto const& [type, near] :
+    for (auto const& [name, near] :
          {std::pair{"f32", 0.0}, {"f16", 1e-3}, {"bf16", 1e-2}, {"q8_0", 1e-2}, {"q5_1", 5e-2}, {"q4_0", 0.2}}) {
+        std::string const type = name;
         CAPTURE(type);
-        std::string const copy = f.path(std::string(type) + ".gguf");
+        std::string const copy = f.path(type + ".gguf");
         auto const r = tool({"quantize", "-m", f.model, "--type", type, "-o", copy, "--json"});
         INFO(r.err);
         REQUIRE(r.code == 0);
