@@ -3,7 +3,8 @@
 //
 //   step --shape smollm2-135m --seq 256 --rank 8 --strategy mesp --optimizer adamw --weights q4_1 --threads 2 --steps 5
 //
-// The weights lie in an unlinked file that is mapped read-only, as a model's do: anonymous memory is what training takes.
+// The weights lie in an unlinked file that is mapped read-only, as a model's do: anonymous memory is what training
+// takes.
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>
 #include <graft/block/shapes.hpp>

@@ -33,7 +33,8 @@ PROGRAMS = [
 
 def user_seconds(compiler, source, flags):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    subprocess.run([compiler, "-std=c++20", "-march=native", *flags, "-I", os.path.join(TOP, "include"), source], check=True)
+    include = os.path.join(TOP, "include")
+    subprocess.run([compiler, "-std=c++20", "-march=native", *flags, "-I", include, source], check=True)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
@@ -53,8 +54,15 @@ def main():
             best = min(user_seconds(o.compiler, source, flags) for _ in range(o.runs))
             base = rows[0]["seconds"] if rows else best
             budget = seconds if seconds is not None else ratio * base if ratio is not None else None
-            rows.append({"program": name, "seconds": round(best, 3), "to_xsimd": round(best / base, 2),
-                         "budget": None if budget is None else round(budget, 3), "within": budget is None or best <= budget})
+            rows.append(
+                {
+                    "program": name,
+                    "seconds": round(best, 3),
+                    "to_xsimd": round(best / base, 2),
+                    "budget": None if budget is None else round(budget, 3),
+                    "within": budget is None or best <= budget,
+                }
+            )
     if o.json:
         print(json.dumps({"compiler": o.compiler, "rows": rows}))
     else:

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft eval: the mean loss of a model on a data file, and the perplexity that it means.
 #include "heap_arena.hpp"
-#include "laid_adapter.hpp"
 #include "options.hpp"
 #include "packing.hpp"
 #include "run_options.hpp"
 #include "session.hpp"
 
+#include <graft/io/laid_adapter.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/text/json.hpp>
 #include <graft/train/trainer.hpp>

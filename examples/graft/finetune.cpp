@@ -2,11 +2,11 @@
 // graft finetune: from a model and a data file to an adapter that other tools accept.
 #include "fine_tuning.hpp"
 #include "heap_arena.hpp"
-#include "laid_adapter.hpp"
 #include "memory_table.hpp"
 #include "output_directory.hpp"
 #include "session.hpp"
 
+#include <graft/io/laid_adapter.hpp>
 #include <graft/parallel/thread_pool.hpp>
 
 #include <cstdio>

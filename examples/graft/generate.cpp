@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft generate: answers a prompt, token by token, with the keys and values of the past kept.
 #include "heap_arena.hpp"
-#include "laid_adapter.hpp"
 #include "options.hpp"
 #include "run_options.hpp"
 #include "session.hpp"
 #include "signals.hpp"
 
+#include <graft/io/laid_adapter.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/text/json.hpp>
 #include <graft/train/generator.hpp>

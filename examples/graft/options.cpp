@@ -63,7 +63,7 @@ problem options::unknown(std::string const& what, std::string const& name, std::
     std::string const close = nearest(name, known);
     std::string const dashes = file.empty() ? "--" : "";
     problem p = usage("unknown " + what + " '" + dashes + printable(name) + "'", {}, {},
-                      close.empty() ? "graft " + verb + " --help" : dashes + close);
+                      close.empty() || close == name ? "graft " + verb + " --help" : dashes + close);
     p.file = file;
     return p;
 }

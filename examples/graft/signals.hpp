@@ -34,9 +34,10 @@ inline void on(int signal, void (*handler)(int)) {
 
 }  // namespace detail
 
-/// For every verb: a closed pipe is an error of writing, not a death.
+/// For every verb: a closed pipe or a limit on file sizes is an error of writing, not a death.
 inline void prepare_signals() {
     detail::on(SIGPIPE, SIG_IGN);
+    detail::on(SIGXFSZ, SIG_IGN);
     detail::on(SIGBUS, detail::mapped_page_gone);
 }
 /// For training: stops between steps. A hang-up counts as SIGTERM.

@@ -7,8 +7,7 @@
 
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/text/dataset.hpp>
-#include <graft/io/bind.hpp>
 #include <graft/io/checkpoint.hpp>
+#include <graft/io/laid_adapter.hpp>
 #include <graft/io/output_folder.hpp>
 #include <graft/io/requantize.hpp>
-#include <graft/io/trained.hpp>

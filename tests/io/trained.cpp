@@ -2,6 +2,7 @@
 // One adapter on one model, as GGUF (interleaved q and k) and as a Hugging Face directory (half-split), by way of every
 // file an adapter can be: the losses must agree.
 #include <graft/io/bind.hpp>
+#include <graft/io/laid_adapter.hpp>
 #include <graft/io/trained.hpp>
 #include <graft/optimizer/adamw.hpp>
 #include <graft/strategy/mesp.hpp>
@@ -81,6 +82,12 @@ void check(architecture arch) {
         succeed(check_adapter(*read, a.file.config, path));
         CHECK(extent_of(*read).rank == 4);
         CHECK(extent_of(*read).targets == all_targets);
+        auto other = bind_model<Block>(a.file);
+        REQUIRE(other.ok());
+        auto const laid = lay_adapter(*other, path);
+        REQUIRE(laid.ok());
+        CHECK(laid->rank == 4);
+        CHECK(laid->numbers == std::vector<float>(a.t.parameters().begin(), a.t.parameters().end()));
         opened<Block> again(gguf, 4);
         put_adapter(again.bound.net, *read, again.laid_scale());
         CHECK(again.loss() == doctest::Approx(after).epsilon(1e-6));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every rule, run by the machine inside a small block, against central differences in double.
+#include <graft/rule/rules.hpp>
+
 #include <tests/support/bench_top.hpp>
 
 #include <doctest/doctest.h>
@@ -90,7 +92,8 @@ TEST_CASE("rules: LoRA is the map it stands for, written out") {
         for (index_t i = 0; i < bench_sizes.width; ++i) {
             double d = 0;
             for (index_t k = 0; k < bench_sizes.rank; ++k) d += w.B(o, k) * w.A(k, i);
-            W[o * bench_sizes.width + i] = static_cast<float>(static_cast<double>(W[o * bench_sizes.width + i]) + 0.7 * d);
+            W[o * bench_sizes.width + i] =
+                static_cast<float>(static_cast<double>(W[o * bench_sizes.width + i]) + 0.7 * d);
         }
     w.A = w.B = {};
     CHECK(r.value() == doctest::Approx(with).epsilon(1e-6));

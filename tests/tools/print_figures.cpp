@@ -2,8 +2,7 @@
 // What graft computes for the prompts of a reference file, with an adapter and without, as the scripts of tests/oracle
 // read it: logits at the file's positions and indices, and greedy tokens ("base" and "adapter" beside each other).
 // usage: print_figures MODEL tests/oracle/smollm2-reference.json [ADAPTER] > figures.json
-#include <examples/graft/laid_adapter.hpp>
-
+#include <graft/io/laid_adapter.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/train/generator.hpp>
 #include <graft/train/sampler.hpp>
@@ -33,13 +32,13 @@ json figures(model_file const& file, json const& reference, std::string const& a
     for (auto const& p : reference["prompts"])
         out["prompts"].push_back({{"name", p.value("name", "")}, {"ids", p["ids"]}, {"positions", json::array()}});
     thread_pool pool(2);
-    auto const run = [&](tool::laid_adapter const& laid, char const* which) {
+    auto const run = [&](laid_adapter const& laid, char const* which) {
         generation const g{.context = 512, .chunk = 64, .lanes = 2};
         std::vector<std::byte> memory(
             static_cast<std::size_t>(generator<Block>::memory_bytes(file.config, g, laid.rank, laid.targets) + 64));
         auto const at = reinterpret_cast<std::uintptr_t>(memory.data());
-        generator<Block> next(bound.net, g, std::span(memory).subspan((64 - at % 64) % 64), pool.handle(nullptr, 0), laid.rank,
-                              laid.targets);
+        generator<Block> next(bound.net, g, std::span(memory).subspan((64 - at % 64) % 64), pool.handle(nullptr, 0),
+                              laid.rank, laid.targets);
         for (std::size_t k = 0; k < out["prompts"].size(); ++k) {
             auto& p = out["prompts"][k];
             auto const ids = p["ids"].template get<std::vector<int>>();
@@ -52,7 +51,8 @@ json figures(model_file const& file, json const& reference, std::string const& a
                     json row = json::array();
                     double largest = 0;
                     for (float x : logits) largest = std::max(largest, std::abs(static_cast<double>(x)));
-                    for (auto const& index : reference["indices"]) row.push_back(logits[index.template get<std::size_t>()]);
+                    for (auto const& index : reference["indices"])
+                        row.push_back(logits[index.template get<std::size_t>()]);
                     p["positions"].push_back({{"position", i}, {"logits", row}, {"largest", largest}});
                 }
             }
@@ -67,7 +67,7 @@ json figures(model_file const& file, json const& reference, std::string const& a
         }
     };
     run({}, "base");
-    if (!adapter_path.empty()) run(must(tool::lay_adapter(bound, adapter_path)), "adapter");
+    if (!adapter_path.empty()) run(must(lay_adapter(bound, adapter_path)), "adapter");
     return out;
 }
 

@@ -73,3 +73,15 @@ TEST_CASE("generator: more rows than the context are refused") {
     CHECK_THROWS_AS(r.g.feed({ids.data(), 1}), failure);
     CHECK_THROWS_AS(r.g.feed({}), failure);
 }
+
+TEST_CASE("generator: layers that carry adapters need a generator planned for them") {
+    rig r(4);
+    std::vector<double> numbers(static_cast<std::size_t>(2 * adapter_numbers<block>(sizes_of(r.m.net.config, 1, 3))));
+    auto const n = sizes_of(r.m.net.config, 1, 3);
+    for (std::size_t l = 0; l < 2; ++l)
+        lay_adapters<block, double>(r.m.layers[l], n, numbers.data() + l * numbers.size() / 2, nullptr, 1.0);
+    poisoned_memory memory(generator<block, double>::memory_bytes(r.m.net.config, r.how, 3));
+    CHECK_THROWS_AS((generator<block, double>(r.m.net, r.how, memory.span)), failure);
+    generator<block, double> planned(r.m.net, r.how, memory.span, {}, 3);
+    CHECK(planned.feed(ids).size() == 37);
+}

@@ -175,6 +175,9 @@ TEST_CASE("trainer: the plan is the high-water mark to the byte, and nothing is 
         r.t.apply(1e-3);
         CHECK(r.t.high_water() == r.t.memory().total());
         CHECK(static_cast<index_t>(r.memory.span.size()) == r.t.memory().total());
+        index_t last = r.t.memory().total();  // what was really written: the last byte that is no longer poison
+        while (last > 0 && r.memory.span[static_cast<std::size_t>(last - 1)] == std::byte{0xff}) --last;
+        CHECK(round_up(last, buffer_alignment) == r.t.memory().total());
         for (auto p = r.memory.span.data() + r.memory.span.size(); p < r.memory.bytes.data() + r.memory.bytes.size();
              ++p)
             CHECK(*p == std::byte{0xff});
@@ -230,6 +233,20 @@ TEST_CASE("trainer: a gradient that is not finite changes nothing") {
     CHECK(r.t.steps() == 0);
     r.t.accumulate(s.view(), sample::scale);
     CHECK(r.t.apply(1e-2).finite);
+}
+
+TEST_CASE("trainer: batches that cannot be are refused") {
+    rig<llama<lora>, mesp, double> r(mesp{});
+    sample const s;
+    std::vector<index_t> const backwards{0, 7, 3}, beyond{0, 12};
+    CHECK_THROWS_AS(r.t.accumulate({}, 1), failure);
+    CHECK_THROWS_AS(r.t.accumulate({s.ids, s.targets, backwards}, 1), failure);
+    CHECK_THROWS_AS(r.t.accumulate({s.ids, s.targets, beyond}, 1), failure);
+    CHECK_THROWS_AS(r.t.apply(1e-3), failure);
+    using trainer_type = trainer<llama<lora>, mesp, adamw, double>;
+    auto small = r.how;
+    std::vector<std::byte> few(64);
+    CHECK_THROWS_AS(trainer_type(r.m.net, small, few), failure);
 }
 
 TEST_CASE("trainer: a fresh adapter leaves the model as it was") {

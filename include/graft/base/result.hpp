@@ -53,11 +53,12 @@ public:
     T* operator->() { return &value(); }
     T const* operator->() const { return &value(); }
 
-    problem& error() { return *std::get_if<1>(&held); }
-    problem const& error() const { return *std::get_if<1>(&held); }
+    problem& error() { return check_error(), *std::get_if<1>(&held); }
+    problem const& error() const { return check_error(), *std::get_if<1>(&held); }
 
 private:
     void check() const { require(ok(), fault::format, "result: a problem was taken for a value", 0, 1); }
+    void check_error() const { require(!ok(), fault::format, "result: a value was taken for a problem", 1, 0); }
     std::variant<T, problem> held;
 };
 

@@ -8,6 +8,8 @@
 #include <graft/expression/label.hpp>
 #include <graft/expression/node.hpp>
 
+#include <type_traits>
+
 namespace graft {
 
 // Every operation names its kind: what a rule is written for. Names and axes stop here.
@@ -46,6 +48,7 @@ template <label N, Expression X> consteval auto rms_norm(X x) { return apply<axi
 template <Expression Q, Expression K, Expression V>
 consteval auto attend(Q q, K k, V v) {
     static_assert(fits<axis_of<K>, axis_of<V>>, "attend: keys and values have different columns");
+    static_assert(!std::is_same_v<Q, K> && !std::is_same_v<Q, V>, "attend: the queries are also keys or values");
     return apply<axis_of<Q>>(attend_{}, q, k, v);
 }
 

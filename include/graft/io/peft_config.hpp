@@ -137,7 +137,8 @@ inline result<peft_config> read_peft_config(std::string_view text, std::string c
     if (!rslora) return rslora.error();
     if (!base) return base.error();
     if (*rank < 1) return bad_field(file, "r", "at least 1", *rank);
-    if (!(std::isfinite(*alpha) && *alpha > 0)) return bad_field(file, "lora_alpha", "a finite number above 0", *alpha);
+    if (!(std::isfinite(static_cast<float>(*alpha)) && *alpha > 0))
+        return bad_field(file, "lora_alpha", "a finite number above 0", *alpha);
     c.rank = *rank, c.alpha = *alpha, c.rslora = *rslora, c.base_name = *base;
     if (auto const* const targets = find_field(json, "target_modules"); targets && !targets->is_string()) {
         auto list = json_get<std::vector<std::string>>(json, "target_modules", file);

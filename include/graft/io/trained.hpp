@@ -82,6 +82,9 @@ void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale) 
                 auto const p =
                     std::find_if(a.pairs.begin(), a.pairs.end(), [&](auto const& x) { return x.module == module; });
                 if (p == a.pairs.end()) return;
+                require(p->rank <= w.A.rows, fault::shape, "put_adapter: rank", p->rank, w.A.rows);
+                require(p->in == w.A.columns, fault::shape, "put_adapter: columns of A", p->in, w.A.columns);
+                require(p->out == w.B.rows, fault::shape, "put_adapter: rows of B", p->out, w.B.rows);
                 std::vector<float> b = p->b;
                 if (index_t const heads = detail::permuted_heads<Op>(m.config))
                     to_interleaved(b, heads, m.config.head, p->rank);

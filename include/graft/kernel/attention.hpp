@@ -247,8 +247,7 @@ constexpr index_t attention_pull_scratch(attention_shape const& s, index_t rows,
 /// dv may not be those of k and v, which dq needs.
 ///
 /// cost     14 rows keys heads head flops, halved by causality (7 products: the weights are computed twice, so that
-/// each
-///          gradient is summed by one worker in one order)
+///          each gradient is summed by one worker in one order)
 /// source   FlashAttention-2, arXiv 2307.08691, algorithm 2
 template <class T>
 void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v,

@@ -68,13 +68,16 @@ struct running_softmax {
 ///
 /// shapes   x, dx: rows × width    head: vocabulary × width, matrix or stored weight    losses: rows, or none
 /// needs    targets below the vocabulary; a negative one masks its row: loss and dx are exactly 0. Masked rows cost as
-/// much
-///          as others: `gather_rows` leaves them out beforehand, `spread_rows` puts dx back.
+///          much as others: `gather_rows` leaves them out beforehand, `spread_rows` puts dx back.
 /// cost     2 (loss) or 4 rows vocabulary width flops
 template <class T, class M>
 double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> targets, T scale, T* scratch,
                      std::span<T> losses = {}, index_t chunk = cross_entropy_chunk) {
     index_t const rows = x.rows, width = x.columns, vocabulary = head.rows;
+    require(static_cast<index_t>(targets.size()) == rows, fault::shape, "cross_entropy: targets",
+            static_cast<index_t>(targets.size()), rows);
+    require(losses.empty() || static_cast<index_t>(losses.size()) == rows, fault::shape, "cross_entropy: losses",
+            static_cast<index_t>(losses.size()), rows);
     matrix<T> const chunk_logits(scratch, rows, chunk, x.on);
     matrix<T> const state(scratch + rows * chunk, rows, 4);
     dx.on = x.on;

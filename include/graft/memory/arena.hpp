@@ -17,6 +17,7 @@ public:
     explicit arena(std::span<std::byte> memory) : base(memory.data()), size(static_cast<index_t>(memory.size())) {}
 
     std::byte* take(index_t bytes) {
+        require(bytes >= 0, fault::memory, "arena: bytes asked for", bytes, 0);
         index_t const padded = round_up(bytes, buffer_alignment);
         require(padded <= size - used, fault::memory, "arena: bytes needed", used + padded, size);
         std::byte* const at = base + used;

@@ -11,7 +11,8 @@ namespace graft {
 
 enum class decay : unsigned char { constant, linear, cosine };
 
-/// From 0 up to `peak` in `warmup` steps, then to `floor` at step `steps` along a line or half a cosine, or not at all.
+/// Up to `peak` in `warmup` steps, then towards `floor`, which step `steps` + 1 would have, along a line or half a
+/// cosine, or not at all.
 struct rate_schedule {
     double peak = 2e-4, floor = 0;
     index_t steps = 1, warmup = 0;

@@ -47,6 +47,8 @@ struct machine {
         return true;
     }(), "the last operation of a stage must not read the stream itself: the sum's gradient stays where it is");
 
+    static_assert(trained_once<sizes>(Block::equations), "a map with an adapter is applied twice in one block");
+
     /// Where one block runs: its weights, its memory, who computes.
     struct place {
         sizes const& n;

@@ -166,6 +166,8 @@ struct planner {
     constexpr void touch(index_t b, index_t e) {
         if (b < 0) return;
         index_t first = e, last = e;
+        require(buf(b).full || events.at(buf(b).born).scene == events.at(e).scene, fault::bounds,
+                "plan: scene of an event that reads a tile of another scene", events.at(e).scene, events.at(buf(b).born).scene);
         if (events.at(e).tiled && buf(b).full) {
             while (first > 0 && events.at(first - 1).scene == events.at(e).scene) --first;
             while (last + 1 < events.size && events.at(last + 1).scene == events.at(e).scene) ++last;
@@ -190,13 +192,14 @@ struct planner {
 
     constexpr block_plan<N, S> make_all() {
         value.fill(-1), residue.fill(-1), grad.fill(-1);
+        for (index_t e = 0; e < events.size; ++e)
+            require(!events.at(e).tiled || how.tile > 0, fault::bounds, "plan: rows of a tile", how.tile, 1);
         out.size = events.size, out.backward = events.backward, out.tile = how.tile;
         index_t const width = code.at(0).columns(n);
-        index_t const entry = slot(value, 0) = make(width, true, 0, region::entry);
+        slot(value, 0) = make(width, true, 0, region::entry);
         index_t const gradient = make(width, true, 0, region::gradient);
         for (index_t e = 0; e < events.size; ++e) {
             placed_event v{events.at(e)};
-            if (e == events.backward) slot(value, 0) = entry;
             if (v.what == act::run) run(e, v);
             else if (v.what == act::close) close(v);
             else pull(e, v, gradient);

@@ -159,6 +159,15 @@ template <class... F>
 constexpr auto ops_of(chain<residual_<F>...>) {
     return distinct(list<>{}, (list<>{} + ... + ops_in(stage_steps<F>{})));
 }
+template <class Op, class Sizes>
+inline constexpr index_t is_trained = requires(Sizes const& n) { Op::adapter_rank(n); } ? 1 : 0;
+template <class Sizes, class... Op>
+constexpr index_t trained_in(list<Op...>) { return (is_trained<Op, Sizes> + ... + 0); }
+/// Is every map with an adapter applied once? Its gradient is assigned by its one pull of a backward pass.
+template <class Sizes, class... F>
+constexpr bool trained_once(chain<residual_<F>...> c) {
+    return (trained_in<Sizes>(ops_in(stage_steps<F>{})) + ... + 0) == trained_in<Sizes>(ops_of(c));
+}
 /// Every operation of a block once, in the order in which it first runs.
 template <class Block> using ops = decltype(ops_of(Block::equations));
 

@@ -2,6 +2,7 @@
 // What a strategy makes of a program: an explicit list of events, forward then backward. (layer 9: program)
 #pragma once
 
+#include <graft/base/error.hpp>
 #include <graft/program/program.hpp>
 
 namespace graft {
@@ -71,7 +72,14 @@ struct composer {
 
 private:
     constexpr void put(act what, index_t step, index_t stage) {
-        out.events[static_cast<std::size_t>(out.size++)] = {what, tiled && code.tiles(stage), step, stage, scenes};
+        auto const capacity = static_cast<index_t>(schedule<N, S>::capacity);
+        require(out.size < capacity, fault::bounds, "schedule: events", out.size + 1, capacity);
+        if (tiled && !code.tiles(stage)) {
+            tiled = false;
+            for (event& e : out.events)
+                if (e.scene == scenes) e.tiled = false;
+        }
+        out.events[static_cast<std::size_t>(out.size++)] = {what, tiled, step, stage, scenes};
     }
 };
 

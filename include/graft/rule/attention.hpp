@@ -37,6 +37,8 @@ struct rule<attend_> : careful {
         attention_shape shape{here.n.heads, here.n.kv_heads, here.n.head};
         shape.first_key = here.around.first_key;
         if (auto const& cache = here.around.cache) {  // generation: the new keys and values join those of the past
+            require(cache.past + k.rows <= cache.capacity, fault::bounds, "attention: rows of the cache",
+                    cache.past + k.rows, cache.capacity);
             shape.past = cache.past;
             k = join(cache.k, cache.past, k), v = join(cache.v, cache.past, v);
         }

@@ -23,7 +23,6 @@ struct rule<frozen_map> : careful {
     };
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{};
-    static constexpr unsigned pull_over = 0b1;
 
     static void forward(auto const& here, auto y, auto x) {
         auto const& [W, b] = here.w;

@@ -18,7 +18,7 @@ enum class phases : unsigned char {
 ///
 /// source   MeSP, arXiv 2602.13069; phases, tiles and gradients in place are our own order.
 struct mesp {
-    index_t tile = 0;  // rows, 0: all
+    index_t tile = 0;  // rows, 0: all; multiples of `depth_block` (64) keep the order of every sum over rows
     phases pulled = phases::one;
 
     constexpr void forward(auto& c) const {

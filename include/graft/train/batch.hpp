@@ -39,6 +39,7 @@ public:
     /// `past`: rows of the one sequence that came before (generation).
     void set(batch const& b, model_config const& c, index_t past = 0) {
         rows = static_cast<index_t>(b.ids.size());
+        require(rows > 0, fault::bounds, "batch: rows, at least", rows, 1);
         require(rows <= most, fault::bounds, "batch: rows", rows, most);
         require(b.targets.empty() || b.targets.size() == b.ids.size(), fault::shape, "batch: targets",
                 static_cast<index_t>(b.targets.size()), rows);
@@ -57,7 +58,11 @@ public:
             require(target < c.vocabulary, fault::bounds, "batch: target", target, c.vocabulary);
             if (target >= 0) list[with_target] = i, picked[with_target++] = target;
         }
+        require(next == b.starts.size(), fault::bounds, "batch: starts that ascend and lie below the rows",
+                static_cast<index_t>(next), static_cast<index_t>(b.starts.size()));
         index_t const half = c.head / 2;
+        require(c.rope_factor_count == 0 || c.rope_factor_count == half, fault::shape, "config: rope factors",
+                c.rope_factor_count, half);
         rope_table(matrix<T>{cosines, rows, half}, matrix<T>{sines, rows, half},
                    std::span<index_t const>(positions, static_cast<std::size_t>(rows)), c.rope_base,
                    std::span<float const>(c.rope_factors.data(), static_cast<std::size_t>(c.rope_factor_count)));

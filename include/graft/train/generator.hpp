@@ -39,12 +39,23 @@ public:
           plan(block_plan_of(n, g)),
           on(executor) {
         require(executor.count == g.lanes, fault::bounds, "generator: lanes of the executor", executor.count, g.lanes);
+        require(g.chunk > 0, fault::bounds, "generator: rows of a chunk", g.chunk, 1);
+        require(static_cast<index_t>(m.layers.size()) == m.config.layers, fault::shape, "generator: layers",
+                static_cast<index_t>(m.layers.size()), m.config.layers);
+        for (auto const& layer : m.layers)  // the plan's scratch is for adapters of `rank` on `targets`
+            layer.visit([&](auto op, auto const& w) {
+                if constexpr (requires { w.A; }) {
+                    index_t const planned = decltype(op)::adapter_rank(n);
+                    require(w.A.rows <= planned, fault::shape, "generator: rank of an adapter", w.A.rows, planned);
+                }
+            });
         arena place(memory);
         auto const& c = net.config;
         auto const r = regions(c, g, n);
         on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
         on.panels = place.take(r.panels);
         view = batch_view<T>(place, g.chunk, c);
+        stream = r.stream, keys = r.keys;
         streams = place.take_numbers<T>(2 * r.stream);
         scratch = place.take(r.block);
         cache = place.take_numbers<T>(c.layers * 2 * r.keys);
@@ -94,8 +105,7 @@ private:
 
     void run(std::span<int const> ids) {
         auto const& c = net.config;
-        index_t const rows = static_cast<index_t>(ids.size()), stream = regions(c, how, n).stream;
-        index_t const keys = how.context * c.kv_heads * c.head;
+        index_t const rows = static_cast<index_t>(ids.size());
         view.set({ids, {}, {}}, c, past);
         auto around = view.around(c);
         T *entry = streams, *exit = streams + stream;
@@ -120,6 +130,7 @@ private:
     batch_view<T> view;
     T *streams = nullptr, *cache = nullptr, *last = nullptr, *out = nullptr;
     std::byte* scratch = nullptr;
+    index_t stream = 0, keys = 0;  // numbers of one stream, and of the keys (or values) of one layer
     index_t past = 0;
 };
 

@@ -23,8 +23,8 @@ struct model {
     std::span<layer_weights<Block, T>> layers;
 };
 
-/// Calls matrix(op name) and vector(name) for what each operation of a layer holds: "self_attn.q_proj" is asked as
-/// matrix, "self_attn.q_proj.bias" and "input_layernorm" as vectors.
+/// Calls matrix_of(name) and vector_of(name, is_bias) for what each operation of a layer holds: ("self_attn.q_proj") as
+/// a matrix, ("self_attn.q_proj", true) and ("input_layernorm", false) as vectors.
 template <class Block, class T>
 void bind_layer(layer_weights<Block, T>& layer, auto&& matrix_of, auto&& vector_of) {
     layer.visit([&](auto op, auto& w) {

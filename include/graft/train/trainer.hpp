@@ -55,7 +55,7 @@ struct update_report {
 
 /// Trains the adapters of a model on an arena of `memory_plan(…).total()` bytes. `Number` is float; tests use double.
 ///
-///     trainer<llama<lora>, mesp, adamw> t(model, settings, arena, pool.handle());
+///     trainer<llama<lora>, mesp, adamw> t(model, settings, memory, pool.handle(nullptr, 0));
 ///     double loss = t.accumulate(batch, 1.0 / targets);   // any number of times
 ///     t.apply(learning_rate);
 template <class Block, GradientStrategy Strategy, Optimizer Rule, class T = float>
@@ -65,7 +65,8 @@ public:
     using sizes = typename Block::sizes;
     using runs = machine<Block, T>;
 
-    /// The plan: computed, not measured; `high_water()` equals it to the byte.
+    /// The plan: computed, not measured; `high_water()` equals it to the byte once a step has used the larger of block
+    /// and head in full (the head: a target in each of `tokens` rows).
     static constexpr training_memory memory_plan(model_config const& c, settings const& s) {
         sizes const size = sizes_of(c, s.tokens, s.rank, s.targets);
         auto const p = block_plan_of(size, s);
@@ -92,6 +93,10 @@ public:
         : net(m), how(s), n(sizes_of(m.config, s.tokens, s.rank, s.targets)), plan(block_plan_of(n, s)),
           planned(memory_plan(m.config, s)), place(memory), on(executor) {
         require(executor.count == s.lanes, fault::bounds, "trainer: lanes of the executor", executor.count, s.lanes);
+        require(s.tokens > 0, fault::bounds, "trainer: tokens", s.tokens, 1);
+        require(s.rank >= 0, fault::bounds, "trainer: rank", s.rank, 0);
+        require(static_cast<index_t>(m.layers.size()) == m.config.layers, fault::shape, "trainer: layers",
+                static_cast<index_t>(m.layers.size()), m.config.layers);
         auto const& c = net.config;
         on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
         on.panels = place.take(planned.panels);

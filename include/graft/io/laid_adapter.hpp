@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An adapter from a file, in the layers of a model that only runs forward.
+// An adapter from a file, in the layers of a model that only runs forward.               (layer 16: io)
 #pragma once
 
 #include <graft/io/adapter.hpp>
@@ -9,17 +9,16 @@
 #include <string>
 #include <vector>
 
-namespace tool {
-using namespace graft;
+namespace graft {
 
-/// The numbers that the layers point to, and what plans need to know of them.
+/// The numbers that the layers point to, and what plans need to know of them. Must outlive the layers' use.
 struct laid_adapter {
     std::vector<float> numbers;
     index_t rank = 0;
     unsigned targets = all_targets;
 };
 
-/// Only the maps of blocks carry adapters here.
+/// An adapter that fits the model and changes nothing but the linear maps of its blocks.
 inline result<adapter> open_block_adapter(std::string const& path, model_config const& c) {
     auto a = open_adapter(path, c);
     if (!a) return a.error();
@@ -57,4 +56,4 @@ result<laid_adapter> lay_adapter(bound_model<Block>& m, std::string const& path)
     return laid;
 }
 
-}  // namespace tool
+}  // namespace graft
