@@ -101,7 +101,7 @@ result<void> save_run(std::string const& directory, Trainer& t, run_state const&
                        "step " + std::to_string(state.step),
                        {},
                        {},
-                       "a smaller --lr; the last good checkpoint is kept"};
+                       "a smaller --lr; earlier checkpoints are kept"};
     named_blob const blobs[] = {{"adapters.f32", std::as_bytes(t.parameters())},
                                 {"optimizer.f32", std::as_bytes(t.optimizer_state())}};
     return save_checkpoint(directory, static_cast<std::uint64_t>(state.step),

@@ -112,7 +112,7 @@ result<int> measure(session const& s, dataset const& data, eval_options const& o
                              {"truncated", data.truncated},
                              {"examples", each}});
     } else {
-        std::printf("loss        %.4f\nperplexity  %.3f\ntokens      %td that count, of %td rows, in %.1f s\n", mean,
+        std::printf("loss        %.4f\nperplexity  %.3f\ntokens      %td that count, of %td, in %.1f s\n", mean,
                     std::exp(mean), targets, rows, seconds);
     }
     return 0;
@@ -135,6 +135,7 @@ int eval(arguments const& all) {
     auto const data =
         read_dataset(*text, o.data, s->words, s->chat, {.seq_len = o.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
     if (!data) return refuse(data.error(), o.json);
+    warn_of_data(*s, *data, *text, o.data);
     auto const done = with_block(s->file.config.arch,
                                  [&]<class Block>(std::type_identity<Block>) { return measure<Block>(*s, *data, o); });
     return done ? *done : refuse(done.error(), o.json);

@@ -172,7 +172,8 @@ private:
                 std::move(where),
                 {},
                 {},
-                "a smaller --lr; the last good checkpoint is kept in " + checkpoints};
+                std::string("a smaller --lr") +
+                    (newest_valid(checkpoints).found ? "; the last good checkpoint is kept in " + checkpoints : "")};
     }
 
     Trainer& trains;

@@ -38,6 +38,7 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     auto data = read_dataset(*text, o.data, base->words, base->chat,
                              {.seq_len = o.run.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
     if (!data) return data.error();
+    warn_of_data(*base, *data, *text, o.data);
     prepared p{std::move(*base), std::move(*data), {}, {}, 0, 0, {}};
     p.split = split_rows(p.data, o.val_split, o.seed);
     if (p.split.train.empty())
@@ -68,12 +69,6 @@ void tell(prepared const& p, finetune_options const& o, memory_table const& tabl
     std::fprintf(stderr, "data    %s: %zu rows to train on, %zu held out, %td of %td tokens count; chat format %s\n",
                  p.data.kind.c_str(), p.split.train.size(), p.split.validation.size(), p.data.target_tokens,
                  p.data.tokens, std::string(p.base.chat.name()).c_str());
-    if (p.data.truncated > 0)
-        warn(std::to_string(p.data.truncated) + " rows are cut to --seq-len and lose " +
-             std::to_string(p.data.cut_tokens) + " tokens");
-    if (!p.data.skipped.empty())
-        warn(std::to_string(p.data.skipped.size()) +
-             " bad rows are left out; the first: " + describe(p.data.skipped.front()));
     if (o.lr == 0) warn("--lr is 0: nothing will be learnt");
     std::fprintf(stderr,
                  "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %s, %td threads\n",

@@ -62,6 +62,7 @@ result<std::vector<int>> prompt_ids(session const& s, generate_options const& o)
         if (text.ends_with('\n')) text.pop_back();
     }
     if (text.empty()) return usage("the prompt is empty", "--prompt TEXT, or text on stdin");
+    warn_of_lost_bytes(s.words, text, "prompt");
     std::vector<int> ids;
     if (o.raw) {
         if (s.words.add_bos() && s.words.bos() >= 0) ids.push_back(s.words.bos());

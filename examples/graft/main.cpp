@@ -65,7 +65,8 @@ void help() {
     std::printf(
         "\n`graft VERB --help` lists a verb's options, with examples.\n"
         "Exit codes: 0 done, 1 a bug, 2 usage, 3 bad input file, 4 files that do not belong together, 5 memory,\n"
-        "6 input/output, 7 training diverged, 130 and 143 stopped by a signal (finetune: with a valid checkpoint).\n");
+        "6 input/output, 7 training diverged, 130 and 143 stopped by a signal (finetune: after the running\n"
+        "step, with a valid checkpoint; a second signal stops at once, with the last one saved).\n");
 }
 
 int run(arguments const& all, bool json) {

@@ -39,6 +39,14 @@ inline result<void> check_output(finetune_options const& o) {
                        {},
                        "'" + names.front() + "' and " + std::to_string(names.size() - 1) + " more",
                        "--resume to go on, --overwrite to replace an earlier run, or another --output"};
+    if (o.resume && names.empty())
+        return problem{cause::io,
+                       o.output,
+                       "no checkpoint to resume from",
+                       {},
+                       "the output directory of an earlier run",
+                       "nothing there",
+                       "the same command without --resume"};
     save_options how;
     how.overwrite = o.resume || o.overwrite, how.inputs = {o.model, o.data, o.adapter};
     std::erase(how.inputs, "");

@@ -6,8 +6,10 @@
 
 #include <graft/io/model_file.hpp>
 #include <graft/text/chat.hpp>
+#include <graft/text/dataset.hpp>
 #include <graft/text/tokenizer.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,6 +49,29 @@ inline result<std::string> read_stdin() {
     for (std::size_t n; (n = std::fread(room, 1, sizeof room, stdin)) > 0;) text.append(room, n);
     if (std::ferror(stdin)) return problem{cause::io, "standard input", "cannot be read", {}, {}, {}, {}};
     return text;
+}
+
+/// Says how many bytes of a text a vocabulary without all byte tokens leaves out.
+inline void warn_of_lost_bytes(tokenizer const& words, std::string_view text, std::string const& where) {
+    auto const missing = words.missing_bytes();
+    if (missing.empty()) return;
+    auto const lost = std::count_if(text.begin(), text.end(), [&](char c) {
+        return std::find(missing.begin(), missing.end(), static_cast<unsigned char>(c)) != missing.end();
+    });
+    if (lost > 0)
+        warn(where + ": the model's vocabulary has no tokens for " + std::to_string(lost) +
+             " bytes of the text (control bytes, or no UTF-8), which are left out");
+}
+
+/// What a user should know of a data set before it is used: rows cut, left out, bytes without a token.
+inline void warn_of_data(session const& s, dataset const& data, std::string_view text, std::string const& path) {
+    warn_of_lost_bytes(s.words, text, path);
+    if (data.truncated > 0)
+        warn(std::to_string(data.truncated) + " rows are cut to --seq-len and lose " + std::to_string(data.cut_tokens) +
+             " tokens");
+    if (!data.skipped.empty())
+        warn(std::to_string(data.skipped.size()) +
+             " bad rows are left out; the first: " + describe(data.skipped.front()));
 }
 
 /// A number that files with other bytes do not share (FNV-1a of 64 bits): to notice, not to prove.

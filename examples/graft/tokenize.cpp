@@ -60,6 +60,7 @@ result<int> to_ids(token_options const& o) {
     if (!words) return words.error();
     auto const text = input(o);
     if (!text) return text.error();
+    warn_of_lost_bytes(*words, *text, o.file.empty() ? "text" : o.file);
     auto const ids = words->encode(*text, o.specials ? specials::on : specials::off);
     if (o.json) {
         nlohmann::json pieces = nlohmann::json::array();

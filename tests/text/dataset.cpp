@@ -261,3 +261,11 @@ TEST_CASE("dataset: the real data sets are read") {
     CHECK(d->examples.size() == 1319);
     CHECK(d->truncated == 0);
 }
+
+TEST_CASE("dataset: a split that nobody knows is refused, not trained on") {
+    for (char const* split : {"\"heldout\"", "3", "\"\""}) {
+        auto const r = base_rows(std::string("{\"text\":\"he he\"}\n{\"text\":\"he he\",\"split\":") + split + "}\n");
+        CHECK(has(refusal(r), "line 2, key 'split'"));
+    }
+    CHECK(base_rows("{\"text\":\"he he\",\"split\":\"train\"}\n").ok());
+}

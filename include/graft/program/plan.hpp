@@ -167,7 +167,8 @@ struct planner {
         if (b < 0) return;
         index_t first = e, last = e;
         require(buf(b).full || events.at(buf(b).born).scene == events.at(e).scene, fault::bounds,
-                "plan: scene of an event that reads a tile of another scene", events.at(e).scene, events.at(buf(b).born).scene);
+                "plan: scene of an event that reads a tile of another scene", events.at(e).scene,
+                events.at(buf(b).born).scene);
         if (events.at(e).tiled && buf(b).full) {
             while (first > 0 && events.at(first - 1).scene == events.at(e).scene) --first;
             while (last + 1 < events.size && events.at(last + 1).scene == events.at(e).scene) ++last;

@@ -58,6 +58,11 @@ struct dataset {
 
 namespace detail {
 
+inline std::string split_at(index_t line) {
+    std::string where("line ");
+    return where.append(std::to_string(line)).append(", key 'split'");
+}
+
 inline chat_tokens render_row(data_row const& row, row_shape shape, tokenizer const& tokens, chat_format const& format,
                               train_on on, result<void>& status) {
     chat_tokens out;
@@ -147,9 +152,21 @@ inline result<dataset> read_jsonl_dataset(std::string_view jsonl, std::string co
         }
         all.truncated += cut ? 1 : 0;
         all.cut_tokens += cut ? length - options.seq_len : 0;
-        auto const split = json_get_or<std::string>(e.extra, "split", "", file);
+        auto const split = json_get_or<std::string>(e.extra, "split", "train", file);
+        if (!split) {
+            problem wrong = split.error();
+            wrong.where = detail::split_at(e.line);
+            return wrong;
+        }
         for (char const* name : {"held_out", "validation", "valid", "val", "test", "eval"})
-            e.held_out |= split.ok() && *split == name;
+            e.held_out |= *split == name;
+        if (!e.held_out && *split != "train" && *split != "training")
+            return problem{.file = file,
+                           .what = "the row belongs to an unknown split",
+                           .where = detail::split_at(e.line),
+                           .expected = "train, held_out, validation or test",
+                           .got = printable(json_text(*split)),
+                           .hint = {}};
         detail::count(all, std::move(e));
     }
     if (all.examples.empty())
