@@ -29,7 +29,7 @@ TEST_CASE_TEMPLATE("attention_tiles: tiles shrink with the rows and keys there a
 TEST_CASE("attention_tiles: a tile of rows knows the keys that its rows see") {
     index_t const first_key[] = {0, 0, 0, 3, 3, 5};
     attention_shape shape{.heads = 1, .kv_heads = 1, .head = 4, .past = 0, .first_key = first_key, .tile = 4};
-    detail::row_tile const one(shape, 6, 0), two(shape, 6, 1);
+    detail::row_tile const one(shape, 6, 6, 0), two(shape, 6, 6, 1);
     CHECK(one.start == 0);
     CHECK(one.count == 4);
     CHECK(one.first == 0);
@@ -41,9 +41,13 @@ TEST_CASE("attention_tiles: a tile of rows knows the keys that its rows see") {
     CHECK(two.last == 5);
     CHECK(two.latest_first == 5);
     shape.first_key = nullptr, shape.past = 10;
-    detail::row_tile const later(shape, 6, 1);
+    detail::row_tile const later(shape, 6, 16, 1);
     CHECK(later.first == 0);
     CHECK(later.last == 15);
+    CHECK(detail::row_tile(shape, 6, 13, 1).last == 12);  // there are no more keys
+    shape.causal = false;
+    CHECK(detail::row_tile(shape, 6, 30, 0).last == 29);
+    CHECK(detail::row_tile(shape, 6, 2, 1).last == 1);
 }
 
 TEST_CASE("attention_tiles: what a row does not see is hidden, the rest stays") {
@@ -58,7 +62,7 @@ TEST_CASE("attention_tiles: what a row does not see is hidden, the rest stays") 
                                                 .past = past,
                                                 .first_key = packed ? first_key : nullptr,
                                                 .tile = 4};
-                    detail::row_tile const rows(shape, 9, tile);
+                    detail::row_tile const rows(shape, 9, 9 + past, tile);
                     index_t const keys = std::min<index_t>(4, rows.last + 1 - key);
                     if (keys <= 0) continue;
                     std::vector<float> s(static_cast<std::size_t>(keys * 8), 1.0f);

@@ -3,73 +3,127 @@
 #include <doctest/doctest.h>
 
 #include <graft/simd/math.hpp>
+#include <tests/simd/units.hpp>
 
 #include <array>
 #include <cmath>
 #include <limits>
 
 using namespace graft;
+using namespace graft_test;
 
 namespace {
 
+/// Where each function is tested (float and double), the exact value, and the most it may be off.
 struct exp_function {
     static auto of(auto x) { return graft::exp(x); }
     static long double exact(long double x) { return std::exp(x); }
-    static constexpr double from = -86, to = 88, units = 1.5;
+    static constexpr double from[] = {-104, -745}, to[] = {88.8, 709.8}, units = 1.5;
+};
+struct expm1_function {
+    static auto of(auto x) { return graft::expm1(x); }
+    static long double exact(long double x) { return std::expm1(x); }
+    static constexpr double from[] = {-30, -60}, to[] = {88.8, 709.8}, units = 2.5;
 };
 struct log_function {
     static auto of(auto x) { return graft::log(x); }
     static long double exact(long double x) { return std::log(x); }
-    static constexpr double from = 1e-6, to = 900, units = 1.5;
+    static constexpr double from[] = {0, 0}, to[] = {900, 900}, units = 1.2;
+};
+struct log1p_function {
+    static auto of(auto x) { return graft::log1p(x); }
+    static long double exact(long double x) { return std::log1p(x); }
+    static constexpr double from[] = {-1, -1}, to[] = {9, 9}, units = 1.2;
 };
 struct sigmoid_function {
     static auto of(auto x) { return graft::sigmoid(x); }
     static long double exact(long double x) { return 1 / (1 + std::exp(-x)); }
-    static constexpr double from = -80, to = 80, units = 4;
+    static constexpr double from[] = {-87, -708}, to[] = {90, 710}, units = 3;
+};
+struct silu_function {
+    static auto of(auto x) { return graft::silu(x); }
+    static long double exact(long double x) { return x / (1 + std::exp(-x)); }
+    static constexpr double from[] = {-87, -708}, to[] = {90, 710}, units = 3;
 };
 struct tanh_function {
     static auto of(auto x) { return graft::tanh(x); }
     static long double exact(long double x) { return std::tanh(x); }
-    static constexpr double from = -12, to = 12, units = 4;
+    static constexpr double from[] = {-12, -22}, to[] = {12, 22}, units = 3;
+};
+struct erf_function {
+    static auto of(auto x) { return graft::erf(x); }
+    static long double exact(long double x) { return std::erf(x); }
+    static constexpr double from[] = {-5, -7}, to[] = {5, 7}, units = 1.8;
+};
+struct sin_function {
+    static auto of(auto x) { return graft::sin(x); }
+    static long double exact(long double x) { return std::sin(x); }
+    static constexpr double from[] = {-1e6, -1e12}, to[] = {1e6, 1e12}, units = 2;
+};
+struct cos_function {
+    static auto of(auto x) { return graft::cos(x); }
+    static long double exact(long double x) { return std::cos(x); }
+    static constexpr double from[] = {-1e6, -1e12}, to[] = {1e6, 1e12}, units = 2;
 };
 
-/// Errors in units of the last place over a grid, plain and crowded towards zero; every lane gives the scalar's bits.
+/// Errors over numbers spread evenly and crowded towards zero; every lane of every width gives the scalar's bits.
 template <class T, class F>
 void check_function() {
     constexpr auto W = static_cast<std::size_t>(native_width<T>);
+    constexpr std::size_t which = sizeof(T) == 4 ? 0 : 1;
     double worst = 0, worst_at = 0;
     constexpr int steps = 20000;
     for (int s = 0; s < steps; ++s) {
         std::array<T, W> x, y;
         for (std::size_t l = 0; l < W; ++l) {
-            double const u =
-                F::from + (F::to - F::from) * (s + (static_cast<double>(l) + 0.37) / static_cast<double>(W)) / steps;
-            x[l] = static_cast<T>(s % 2 && F::from < 0 ? u * std::ldexp(1.0, -(s % 29)) : u);
+            double const part = (s + (static_cast<double>(l) + 0.37) / static_cast<double>(W)) / steps;
+            double const u = F::from[which] + (F::to[which] - F::from[which]) * part;
+            x[l] = static_cast<T>(s % 2 ? u * std::ldexp(1.0, -(s % 139)) : u);
         }
         F::of(pack<T>::load(x.data())).store(y.data());
         for (std::size_t l = 0; l < W; ++l) {
-            REQUIRE(F::of(x[l]) == y[l]);
-            long double const exact = F::exact(static_cast<long double>(x[l]));
-            auto const size = std::abs(static_cast<T>(exact));
-            auto const unit = static_cast<long double>(std::nextafter(size, std::numeric_limits<T>::infinity()) - size);
-            auto const error = static_cast<double>(std::abs(static_cast<long double>(y[l]) - exact) / unit);
-            if (error > worst) worst = error, worst_at = static_cast<double>(x[l]);
+            REQUIRE(same_number(F::of(x[l]), y[l]));
+            double const error = units_off(y[l], F::exact(static_cast<long double>(x[l])));
+            if (!(error <= worst)) worst = error, worst_at = static_cast<double>(x[l]);
+        }
+        if constexpr (W >= 4) {
+            std::array<T, 4> four;
+            F::of(pack<T, 4>::load(x.data())).store(four.data());
+            for (std::size_t l = 0; l < 4; ++l) REQUIRE(same_number(four[l], y[l]));
         }
     }
     INFO("at ", worst_at);
     CHECK(worst < F::units);
 }
 
-}  // namespace
-
-TEST_CASE_TEMPLATE("math: exp, log, sigmoid, tanh within a few units in the last place", T, float, double) {
-    check_function<T, exp_function>();
-    check_function<T, log_function>();
-    check_function<T, sigmoid_function>();
-    check_function<T, tanh_function>();
+/// Odd functions: f(-x) = -f(x) to the bit, with the sign of zero and the smallest number itself.
+template <class T, class F>
+void check_odd() {
+    T const tiny = std::numeric_limits<T>::denorm_min();
+    CHECK(F::of(T(0)) == 0);
+    CHECK(!std::signbit(F::of(T(0))));
+    CHECK(F::of(T(-0.0)) == 0);
+    CHECK(std::signbit(F::of(T(-0.0))));
+    CHECK(F::of(tiny) == tiny);
+    for (T const x : {T(0.01), T(0.7), T(0.97), T(1.4), T(3)}) CHECK(F::of(-x) == -F::of(x));
 }
 
-TEST_CASE_TEMPLATE("math: special numbers", T, float, double) {
+}  // namespace
+
+TEST_CASE_TEMPLATE("math: each function within a few units in the last place", T, float, double) {
+    check_function<T, exp_function>();
+    check_function<T, expm1_function>();
+    check_function<T, log_function>();
+    check_function<T, log1p_function>();
+    check_function<T, sigmoid_function>();
+    check_function<T, silu_function>();
+    check_function<T, tanh_function>();
+    check_function<T, erf_function>();
+    check_function<T, sin_function>();
+    check_function<T, cos_function>();
+}
+
+TEST_CASE_TEMPLATE("math: exp, log, sigmoid, tanh of special numbers", T, float, double) {
     constexpr T infinity = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min();
     T const nothing = std::numeric_limits<T>::quiet_NaN();
     CHECK(graft::exp(T(0)) == 1);
@@ -90,27 +144,39 @@ TEST_CASE_TEMPLATE("math: special numbers", T, float, double) {
     CHECK(graft::sigmoid(T(0)) == T(0.5));
     CHECK(graft::sigmoid(-infinity) == 0);
     CHECK(graft::sigmoid(infinity) == 1);
-    CHECK(graft::tanh(T(0)) == 0);
-    CHECK(std::signbit(graft::tanh(T(-0.0))));
+    CHECK(std::isnan(graft::sigmoid(nothing)));
+    CHECK(graft::silu(infinity) == infinity);
+    CHECK(graft::silu(T(-1000)) == 0);
     CHECK(graft::tanh(infinity) == 1);
     CHECK(graft::tanh(-infinity) == -1);
-    CHECK(graft::tanh(tiny) == tiny);
     CHECK(std::isnan(graft::tanh(nothing)));
 }
 
-TEST_CASE("math: sine and cosine of small and of large angles") {
-    double worst = 0;
-    for (int i = -200000; i <= 200000; ++i) {
-        double const x = i * 5.2 + std::ldexp(1.0, -(i & 31));
-        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::sin(x)) -
-                                                             std::sin(static_cast<long double>(x)))));
-        worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(graft::cos(x)) -
-                                                             std::cos(static_cast<long double>(x)))));
-    }
-    CHECK(worst < 4e-16);
-    CHECK(graft::sin(0.0) == 0);
-    CHECK(graft::cos(0.0) == 1);
-    CHECK(graft::sin(1e-9) == 1e-9);
-    CHECK(graft::cos(8191.0f) == static_cast<float>(std::cos(8191.0)));
-    CHECK(graft::sin(131071.0f) == static_cast<float>(std::sin(131071.0)));
+TEST_CASE_TEMPLATE("math: expm1, log1p, erf, sin, cos of special numbers", T, float, double) {
+    constexpr T infinity = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min();
+    T const nothing = std::numeric_limits<T>::quiet_NaN();
+    CHECK(graft::expm1(-infinity) == -1);
+    CHECK(graft::expm1(infinity) == infinity);
+    CHECK(graft::expm1(tiny) == tiny);
+    CHECK(std::signbit(graft::expm1(T(-0.0))));
+    CHECK(std::isnan(graft::expm1(nothing)));
+    CHECK(graft::log1p(T(-1)) == -infinity);
+    CHECK(graft::log1p(infinity) == infinity);
+    CHECK(graft::log1p(-tiny) == -tiny);
+    CHECK(graft::log1p(std::numeric_limits<T>::max()) == graft::log(std::numeric_limits<T>::max()));
+    CHECK(std::signbit(graft::log1p(T(-0.0))));
+    CHECK(std::isnan(graft::log1p(T(-1.5))));
+    CHECK(std::isnan(graft::log1p(-infinity)));
+    CHECK(std::isnan(graft::log1p(nothing)));
+    CHECK(graft::erf(infinity) == 1);
+    CHECK(graft::erf(-infinity) == -1);
+    CHECK(graft::erf(T(6)) == 1);
+    CHECK(std::isnan(graft::erf(nothing)));
+    CHECK(graft::cos(T(0)) == 1);
+    CHECK(std::isnan(graft::sin(infinity)));
+    CHECK(std::isnan(graft::cos(nothing)));
+    CHECK(std::isnan(graft::cos(T(1e13))));
+    check_odd<T, erf_function>();
+    check_odd<T, sin_function>();
+    check_odd<T, tanh_function>();
 }

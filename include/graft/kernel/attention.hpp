@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal grouped-query attention, forward and pull; no tokens × tokens matrix exists.     (layer 6: kernel)
+// Grouped-query attention, causal or not, forward and pull; no tokens × tokens matrix exists.     (layer 6: kernel)
 #pragma once
 
 #include <graft/kernel/attention_tiles.hpp>
@@ -19,7 +19,7 @@ T attention_scale(index_t head) {
 /// One head of one tile of rows; k and v are cut to their head.
 template <class T>
 void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& shape,
-                 row_tile const& rows, attention_tiles<T> const& n, scratch_parts<T> parts) {
+                 score_bias<T> bias, row_tile const& rows, attention_tiles<T> const& n, scratch_parts<T> parts) {
     constexpr index_t width = native_width<T>;
     T *const qt = parts.take(shape.head * n.rows), *const s = parts.take(n.keys * n.rows);
     T *const values = parts.take(n.keys * n.head), *const acc = parts.take(n.rows * n.head);
@@ -30,8 +30,9 @@ void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T>
     std::fill_n(total, n.rows, T(0));
 
     for (index_t key = rows.first / shape.tile * shape.tile; key <= rows.last; key += shape.tile) {
-        index_t const keys = std::min(shape.tile, rows.last + 1 - key), behind = key - shape.past - rows.start;
+        index_t const keys = std::min(shape.tile, rows.last + 1 - key), behind = rows_behind(shape, rows.start, key);
         key_row_products(s, n.rows, k.slice(key, keys), qt, behind);
+        add_score_bias(s, n.rows, bias, rows.start, rows.count, key, keys);
         hide_unseen(s, n.rows, shape, rows, key, keys, static_cast<T>(unseen_score));
         for (index_t i = 0; i < n.rows; i += width) {
             index_t const seen = std::clamp(i + width - behind, index_t{0}, keys);  // by any row of this pack
@@ -64,7 +65,7 @@ void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T>
 /// All heads of one key head for one row, as in generation: K is read once, along its rows.
 template <class T>
 void attend_row(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& shape,
-                attention_tiles<T> const& n, scratch_parts<T> parts) {
+                score_bias<T> bias, attention_tiles<T> const& n, scratch_parts<T> parts) {
     index_t const group = q.columns / shape.head;
     T *const s = parts.take(group * n.keys), *const values = parts.take(n.keys * n.head),
              *const acc = parts.take(group * n.head);
@@ -74,11 +75,13 @@ void attend_row(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> 
     std::fill_n(largest, group, static_cast<T>(no_maximum));
     std::fill_n(total, group, T(0));
     index_t const first = shape.first_key ? *shape.first_key : 0;
-    for (index_t key = first; key <= shape.past; key += shape.tile) {
-        index_t const keys = std::min(shape.tile, shape.past + 1 - key);
+    index_t const end = shape.causal ? std::min(shape.past + 1, k.rows) : k.rows;
+    for (index_t key = first; key < end; key += shape.tile) {
+        index_t const keys = std::min(shape.tile, end - key);
         for (index_t c = 0; c < keys; ++c)
             for (index_t g = 0; g < group; ++g)
-                s[g * n.keys + c] = scale * row_dot(q.data + g * shape.head, k.row(key + c), shape.head);
+                s[g * n.keys + c] = scale * row_dot(q.data + g * shape.head, k.row(key + c), shape.head) +
+                                    (bias ? bias.data[key + c] : T(0));
         for (index_t g = 0; g < group; ++g) {
             T* const row = s + g * n.keys;
             T const before = largest[g], m = row_max(row, keys, before), shrink = softmax_exp(before - m);
@@ -111,14 +114,14 @@ constexpr index_t attention_scratch(attention_shape const& s, index_t rows, inde
 /// cost     4 rows keys heads head flops, halved by causality
 template <class T>
 void attention(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v, attention_shape const& s,
-               T* scratch) {
+               T* scratch, score_bias<T> bias = {}) {
     detail::attention_tiles<T> const n(s, q.rows, k.rows);
     index_t const group = s.heads / s.kv_heads, tiles = (q.rows + s.tile - 1) / s.tile;
     if (q.rows == 1) {  // the weights of the other path are columns of a tile: one row would waste them
         each_task(o.on, s.kv_heads, [&](index_t kv, index_t lane) {
             index_t const first = kv * group * s.head, width = group * s.head;
             detail::attend_row(o.cut(first, width), lse ? lse.cut(kv * group, group) : lse, q.cut(first, width),
-                               k.cut(kv * s.head, s.head), v.cut(kv * s.head, s.head), s, n,
+                               k.cut(kv * s.head, s.head), v.cut(kv * s.head, s.head), s, bias, n,
                                detail::scratch_parts<T>{scratch + lane * n.single(s)});
         });
         return;
@@ -126,8 +129,8 @@ void attention(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T> v
     each_task(o.on, s.heads * tiles, [&](index_t task, index_t lane) {
         index_t const h = task % s.heads, kv = h / group;
         detail::attend_tile(o.cut(h * s.head, s.head), lse ? lse.cut(h, 1) : lse, q.cut(h * s.head, s.head),
-                            k.cut(kv * s.head, s.head), v.cut(kv * s.head, s.head), s,
-                            detail::row_tile(s, q.rows, tiles - 1 - task / s.heads), n,  // the longest first
+                            k.cut(kv * s.head, s.head), v.cut(kv * s.head, s.head), s, bias,
+                            detail::row_tile(s, q.rows, k.rows, tiles - 1 - task / s.heads), n,  // the longest first
                             detail::scratch_parts<T>{scratch + lane * n.forward(s)});
     });
 }
@@ -149,8 +152,8 @@ void weigh_row(T* p, T* ds, T lse, T delta, index_t first, index_t end, index_t 
 /// dk and dv of one tile of keys from `key` on, of one key head: over all rows that see it and all heads that share it.
 template <class T>
 void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v, matrix<T> lse,
-                   matrix<T> delta, index_t key, attention_shape const& shape, attention_tiles<T> const& n,
-                   scratch_parts<T> parts) {
+                   matrix<T> delta, index_t key, attention_shape const& shape, score_bias<T> bias,
+                   attention_tiles<T> const& n, scratch_parts<T> parts) {
     index_t const keys = std::min(shape.tile, k.rows - key), d = shape.head;
     T *const kt = parts.take(d * n.keys), *const vt = parts.take(d * n.keys);
     T *const p = parts.take(n.rows * n.keys), *const ds = parts.take(n.rows * n.keys);
@@ -162,10 +165,11 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
     std::fill_n(dk_sum, n.keys * n.head, T(0));
     std::fill_n(dv_sum, n.keys * n.head, T(0));
 
-    for (index_t t = std::max(index_t{0}, key - shape.past) / shape.tile; t * shape.tile < q.rows; ++t) {
-        row_tile const rows(shape, q.rows, t);
+    index_t const first_row = shape.causal ? std::max(index_t{0}, key - shape.past) : 0;
+    for (index_t t = first_row / shape.tile; t * shape.tile < q.rows; ++t) {
+        row_tile const rows(shape, q.rows, k.rows, t);
         if (rows.first >= key + keys) continue;
-        index_t const behind = key - shape.past - rows.start;
+        index_t const behind = rows_behind(shape, rows.start, key);
         for (index_t h = 0; h < q.columns / d; ++h) {
             auto const qh = q.slice(rows.start, rows.count).cut(h * d, d),
                        dyh = dy.slice(rows.start, rows.count).cut(h * d, d);
@@ -176,10 +180,13 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
                               d, false);
                 small_product(ds + i * n.keys, n.keys, small_factor<T>{dyh.row(i), dyh.stride, 1}, vt, n.keys, count,
                               seen, d, false);
-                for (index_t r = i; r < i + count; ++r)
+                for (index_t r = i; r < i + count; ++r) {
+                    for (index_t c = 0; c < keys && bias; ++c)
+                        p[r * n.keys + c] += bias.data[(rows.start + r) * bias.step + key + c];
                     weigh_row(p + r * n.keys, ds + r * n.keys, lse(rows.start + r, h), delta(rows.start + r, h),
                               shape.first_key ? shape.first_key[rows.start + r] - key : 0,
                               std::min(keys, r + 1 - behind), n.keys);
+                }
             }
             copy_tile(queries, n.head, qh);
             copy_tile(grads, n.head, dyh);
@@ -200,8 +207,8 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
 /// dq of one head of one tile of rows. What it reads of q and dy is copied before dq is written.
 template <class T>
 void pull_row_tile(matrix<T> dq, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v, matrix<T> lse, matrix<T> delta,
-                   attention_shape const& shape, row_tile const& rows, attention_tiles<T> const& n,
-                   scratch_parts<T> parts) {
+                   attention_shape const& shape, score_bias<T> bias, row_tile const& rows,
+                   attention_tiles<T> const& n, scratch_parts<T> parts) {
     constexpr index_t width = native_width<T>;
     T *const qt = parts.take(shape.head * n.rows), *const dyt = parts.take(shape.head * n.rows);
     T *const p = parts.take(n.keys * n.rows), *const ds = parts.take(n.keys * n.rows);
@@ -216,8 +223,9 @@ void pull_row_tile(matrix<T> dq, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<
         offset[i] = i < rows.count ? delta(rows.start + i, 0) : T(0);
     }
     for (index_t key = rows.first / shape.tile * shape.tile; key <= rows.last; key += shape.tile) {
-        index_t const keys = std::min(shape.tile, rows.last + 1 - key), behind = key - shape.past - rows.start;
+        index_t const keys = std::min(shape.tile, rows.last + 1 - key), behind = rows_behind(shape, rows.start, key);
         key_row_products(p, n.rows, k.slice(key, keys), qt, behind);
+        add_score_bias(p, n.rows, bias, rows.start, rows.count, key, keys);
         key_row_products(ds, n.rows, v.slice(key, keys), dyt, behind);
         for (index_t c = 0; c < keys; ++c)
             for (index_t i = std::clamp(behind + c, index_t{0}, n.rows) / width * width; i < n.rows; i += width) {
@@ -251,7 +259,7 @@ constexpr index_t attention_pull_scratch(attention_shape const& s, index_t rows,
 /// source   FlashAttention-2, arXiv 2307.08691, algorithm 2
 template <class T>
 void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<T> v,
-                    matrix<T> o, matrix<T> lse, attention_shape const& s, T* scratch) {
+                    matrix<T> o, matrix<T> lse, attention_shape const& s, T* scratch, score_bias<T> bias = {}) {
     detail::attention_tiles<T> const n(s, q.rows, k.rows);
     index_t const d = s.head, group = s.heads / s.kv_heads, wide = group * d;
     index_t const row_tiles = (q.rows + s.tile - 1) / s.tile, key_tiles = (k.rows + s.tile - 1) / s.tile;
@@ -266,14 +274,14 @@ void attention_pull(matrix<T> dq, matrix<T> dk, matrix<T> dv, matrix<T> dy, matr
             detail::pull_key_tile(dk ? dk.cut(kv * d, d) : dk, dv ? dv.cut(kv * d, d) : dv, dy.cut(kv * wide, wide),
                                   q.cut(kv * wide, wide), k.cut(kv * d, d), v.cut(kv * d, d),
                                   lse.cut(kv * group, group), delta.cut(kv * group, group), task / s.kv_heads * s.tile,
-                                  s, n, detail::scratch_parts<T>{scratch + lane * n.pull_kv(s)});
+                                  s, bias, n, detail::scratch_parts<T>{scratch + lane * n.pull_kv(s)});
         });
     if (dq)
         each_task(dy.on, s.heads * row_tiles, [&](index_t task, index_t lane) {
             index_t const h = task % s.heads, kv = h / group;
             detail::pull_row_tile(dq.cut(h * d, d), dy.cut(h * d, d), q.cut(h * d, d), k.cut(kv * d, d),
-                                  v.cut(kv * d, d), lse.cut(h, 1), delta.cut(h, 1), s,
-                                  detail::row_tile(s, q.rows, row_tiles - 1 - task / s.heads), n,
+                                  v.cut(kv * d, d), lse.cut(h, 1), delta.cut(h, 1), s, bias,
+                                  detail::row_tile(s, q.rows, k.rows, row_tiles - 1 - task / s.heads), n,
                                   detail::scratch_parts<T>{scratch + lane * n.pull_q(s)});
         });
 }

@@ -11,14 +11,23 @@
 
 namespace graft {
 
-/// What attention knows besides its operands. Row i is at key `past + i` and sees keys first_key[i] … past + i; without
-/// `first_key` from key 0. `heads / kv_heads` query heads share a key head. Rows and keys are worked on `tile` at a
-/// time.
+/// What attention knows besides its operands. Row i is at key `past + i` and sees keys first_key[i] … past + i, as far
+/// as there are keys; without `first_key` from key 0, if it is not causal all after it, too. `heads / kv_heads` query
+/// heads share a key head. Rows and keys are worked on `tile` at a time.
 struct attention_shape {
     index_t heads = 1, kv_heads = 1, head = 1;
     index_t past = 0;
     index_t const* first_key = nullptr;
     index_t tile = 64;
+    bool causal = true;
+};
+
+/// What is added to the scores, for all heads alike: data[i · step + j] to that of row i and key j; step may be 0.
+template <class T>
+struct score_bias {
+    T const* data = nullptr;
+    index_t step = 0;
+    explicit operator bool() const { return data != nullptr; }
 };
 
 namespace detail {
@@ -104,19 +113,33 @@ void add_tile(matrix<T> to, T const* from, index_t padded, T scale) {
 struct row_tile {
     index_t start, count, first = 0, last, latest_first = 0;
 
-    row_tile(attention_shape const& s, index_t all_rows, index_t index)
-        : start(index * s.tile), count(std::min(s.tile, all_rows - start)), last(s.past + start + count - 1) {
+    row_tile(attention_shape const& s, index_t all_rows, index_t all_keys, index_t index)
+        : start(index * s.tile),
+          count(std::min(s.tile, all_rows - start)),
+          last(s.causal ? std::min(s.past + start + count, all_keys) - 1 : all_keys - 1) {
         if (!s.first_key) return;
         auto const [low, high] = std::minmax_element(s.first_key + start, s.first_key + start + count);
         first = *low, latest_first = *high;
     }
 };
 
+/// Rows of a tile before this one do not see its first key.
+constexpr index_t rows_behind(attention_shape const& s, index_t start, index_t key) {
+    return s.causal ? key - s.past - start : -(index_t{1} << 40);
+}
+
+/// Transposed tile (keys × padded rows) += the bias of rows from `row` and keys from `key` on.
+template <class T>
+void add_score_bias(T* s, index_t padded, score_bias<T> bias, index_t row, index_t rows, index_t key, index_t keys) {
+    for (index_t i = 0; i < rows && bias; ++i)
+        for (index_t c = 0; c < keys; ++c) s[c * padded + i] += bias.data[(row + i) * bias.step + key + c];
+}
+
 /// Transposed tile (keys × padded rows): writes `value` where the row does not see the key.
 template <class T>
 void hide_unseen(T* s, index_t padded, attention_shape const& shape, row_tile const& rows, index_t key, index_t keys,
                  T value) {
-    index_t const behind = key - shape.past - rows.start;  // rows before this one do not see the tile's first key
+    index_t const behind = rows_behind(shape, rows.start, key);
     for (index_t c = std::max(index_t{0}, 1 - behind); c < keys; ++c)
         std::fill_n(s + c * padded, std::min(padded, behind + c), value);
     if (rows.latest_first <= key) return;

@@ -86,7 +86,7 @@ double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> tar
         T const* const s = state.row(i);
         return detail::running_softmax<T>{s[0], s[1], s[2], s[3]};
     };
-    auto const keep = [=](index_t i, detail::running_softmax<T> const& s) {
+    auto const put_back = [=](index_t i, detail::running_softmax<T> const& s) {
         T const now[4] = {s.largest, s.total, s.lost, s.target};
         std::copy_n(now, 4, state.row(i));
     };
@@ -97,7 +97,7 @@ double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> tar
     for (index_t i = 0; i < rows; ++i) {
         require(target(i) < vocabulary, fault::bounds, "cross_entropy: target", target(i), vocabulary - 1);
         detail::running_softmax<T> s;
-        s.start(), keep(i, s);
+        s.start(), put_back(i, s);
     }
 
     for (index_t first = 0; first < vocabulary && rows > 0; first += chunk) {
@@ -110,7 +110,7 @@ double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> tar
             if (index_t const c = target(i) - first; c >= 0 && c < count) s.target = logits(i, c);
             T const shrink = s.take(logits.row(i), count);
             if (dx && first > 0 && shrink != T(1)) scale_row(i, shrink);
-            keep(i, s);
+            put_back(i, s);
         });
         if (dx) dx.as_fresh(first == 0) += logits * part;
     }

@@ -48,6 +48,7 @@ struct whole_pack {
         return load_converted<T>(from, native_width<T>);
     }
     GRAFT_INLINE void store(T* to, pack<T> p) const { p.store(to); }
+    GRAFT_INLINE pack<T> kept(pack<T> p) const { return p; }
 };
 template <class T>
 struct part_pack {
@@ -58,6 +59,12 @@ struct part_pack {
         return load_converted<T>(from, count);
     }
     GRAFT_INLINE void store(T* to, pack<T> p) const { p.store_some(to, count); }
+    /// p with zeros beyond the tail.
+    GRAFT_INLINE pack<T> kept(pack<T> p) const {
+        T numbers[native_width<T>];
+        p.store(numbers);
+        return load(numbers);
+    }
 };
 
 /// to = p where nothing was added yet, else to += p.

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two passes of a softmax over one row.                                               (layer 6: kernel)
+// The passes of a softmax over one row.                                                   (layer 6: kernel)
 #pragma once
 
 #include <graft/kernel/rows.hpp>
 #include <graft/simd/math.hpp>
 
 #include <algorithm>
-#include <type_traits>
 
 namespace graft {
 
-/// e^x, or 0 where that is below the smallest normal number: x86 takes a hundred times longer over subnormal results,
-/// and what attention hides is far below.
-template <class T, index_t W>
-GRAFT_INLINE pack<T, W> softmax_exp(pack<T, W> x) {
-    using P = pack<T, W>;
-    P const least = std::is_same_v<T, float> ? T(-87) : T(-708);
-    return select(x < least, P(T(0)), exp(max(least, x)));
-}
-template <class T>
-GRAFT_INLINE T softmax_exp(T x) {
-    return softmax_exp(pack<T, 1>(x)).v[0];
+/// What the weights of a softmax are made of: attention hides numbers far below its range.
+template <class X>
+GRAFT_INLINE X softmax_exp(X x) {
+    return exp_or_zero(x);
 }
 
 /// The largest of `least` and n numbers.
@@ -31,18 +23,29 @@ GRAFT_INLINE T row_max(T const* x, index_t n, T least) {
         for (index_t j = 0; j < n; ++j) least = std::max(least, x[j]);
         return least;
     }
-    pack<T> most = max(pack<T>(least), pack<T>::load(x + n - width));  // the tail, some of it twice
-    for (index_t j = 0; j + width <= n; j += width) most = max(most, pack<T>::load(x + j));
-    return reduce_max(most);
+    pack<T> most[4] = {max(pack<T>(least), pack<T>::load(x + n - width))};  // the tail, some of it twice
+    most[1] = most[2] = most[3] = most[0];
+    index_t j = 0;
+    for (; j + 4 * width <= n; j += 4 * width) {
+#pragma GCC unroll 4
+        for (index_t p = 0; p < 4; ++p) most[p] = max(most[p], pack<T>::load(x + j + p * width));
+    }
+    for (; j + width <= n; j += width) most[0] = max(most[0], pack<T>::load(x + j));
+    return reduce_max(max(max(most[0], most[1]), max(most[2], most[3])));
 }
 
-/// x[j] = softmax_exp(x[j] - top); returns their sum.
+/// y[j] = softmax_exp(x[j] - top); returns their sum. y may be x, or null where only the sum is wanted.
+template <class T>
+GRAFT_INLINE T row_exp(T* y, T const* x, index_t n, T top) {
+    return row_sum<T>(n, [=](pack<T> sum, index_t j, auto access) {
+        pack<T> e = softmax_exp(access.load(x + j) - pack<T>(top));
+        if (y) access.store(y + j, e);
+        return sum + access.kept(e);
+    });
+}
 template <class T>
 GRAFT_INLINE T row_exp(T* x, index_t n, T top) {
-    return row_sum<T>(n, [=](pack<T> sum, index_t j, auto access) {
-        access.store(x + j, softmax_exp(access.load(x + j) - pack<T>(top)));
-        return sum + access.load(x + j);  // from memory again: beyond the tail that gives 0
-    });
+    return row_exp(x, static_cast<T const*>(x), n, top);
 }
 
 }  // namespace graft

@@ -23,7 +23,7 @@ struct adamw {
         double const t = static_cast<double>(u.step);
         double const correction1 = 1 - std::pow(beta1, t), correction2 = 1 - std::pow(beta2, t);
         p const b1 = all(beta1), a1 = all(1 - beta1), b2 = all(beta2), a2 = all(1 - beta2), scale = all(u.scale);
-        p const keep = all(1 - u.rate * weight_decay), rate = all(u.rate / correction1);
+        p const shrink = all(1 - u.rate * weight_decay), rate = all(u.rate / correction1);
         p const root = all(1 / std::sqrt(correction2)), eps = all(epsilon);
 
         detail::in_pieces(u.count, on, [&](index_t first, index_t count) {
@@ -34,7 +34,7 @@ struct adamw {
                 p const gi = p::load_some(g + i, n) * scale;
                 p const mi = fma(b1, p::load_some(m + i, n), a1 * gi);
                 p const vi = fma(b2, p::load_some(v + i, n), a2 * gi * gi);
-                p const xi = keep * p::load_some(x + i, n) - rate * mi / (sqrt(vi) * root + eps);
+                p const xi = shrink * p::load_some(x + i, n) - rate * mi / (sqrt(vi) * root + eps);
                 mi.store_some(m + i, n), vi.store_some(v + i, n), xi.store_some(x + i, n);
             }
         });

@@ -14,14 +14,14 @@ struct sgd {
     template <class T>
     void apply(update<T> const& u, workers const& on) const {
         using p = pack<T>;
-        p const keep = p::broadcast(static_cast<T>(1 - u.rate * weight_decay));
+        p const shrink = p::broadcast(static_cast<T>(1 - u.rate * weight_decay));
         p const rate = p::broadcast(static_cast<T>(-u.rate * u.scale));
         detail::in_pieces(u.count, on, [&](index_t first, index_t count) {
             T* x = u.parameters + first;
             T const* g = u.gradients + first;
             for (index_t i = 0; i < count; i += p::width) {
                 index_t const n = count - i < p::width ? count - i : p::width;
-                fma(rate, p::load_some(g + i, n), keep * p::load_some(x + i, n)).store_some(x + i, n);
+                fma(rate, p::load_some(g + i, n), shrink * p::load_some(x + i, n)).store_some(x + i, n);
             }
         });
     }

@@ -4,6 +4,8 @@
 
 #include <graft/simd/scalar.hpp>
 
+#include <utility>
+
 namespace graft {
 
 namespace detail {
@@ -16,17 +18,27 @@ struct vector_of {
 template <class T, index_t W>
 using vector_t = typename vector_of<T, W>::type;
 
+/// The numbers From, From + 1, … of a vector, as many as I; the halves of a register stay in registers.
+template <index_t From, class V, int... I>
+GRAFT_INLINE auto taken(V const& v, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(v, v, (static_cast<int>(From) + I)...);
+}
 /// Sum, or largest, of a vector's numbers by halving: the order is fixed by W alone.
 template <bool Add, class T, index_t W>
 GRAFT_INLINE T fold(vector_t<T, W> const& v) {
     if constexpr (W == 1) {
         return v[0];
+    } else if constexpr (W == 2) {
+        return Add ? v[0] + v[1] : v[0] > v[1] ? v[0] : v[1];
+    } else if constexpr (W * static_cast<index_t>(sizeof(T)) <=
+                         16) {  // no smaller register: the second half is ignored
+        auto const high = __builtin_shufflevector(v, v, 2, 3, 2, 3);
+        vector_t<T, W> const both = Add ? v + high : v > high ? v : high;
+        return Add ? both[0] + both[1] : both[0] > both[1] ? both[0] : both[1];
     } else {
-        struct halves {
-            vector_t<T, W / 2> low, high;
-        };
-        auto const h = std::bit_cast<halves>(v);
-        return fold<Add, T, W / 2>(Add ? h.low + h.high : h.low > h.high ? h.low : h.high);
+        using half = std::make_integer_sequence<int, W / 2>;
+        auto const low = taken<0>(v, half{}), high = taken<W / 2>(v, half{});
+        return fold<Add, T, W / 2>(Add ? low + high : low > high ? low : high);
     }
 }
 
