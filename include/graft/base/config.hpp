@@ -20,6 +20,16 @@
 #    endif
 #endif
 
+/// 1 where an assignment whose destination overlaps its operands may take memory from the heap for a moment; 0 where
+/// it is a caller's mistake (firmware).
+#ifndef GRAFT_HEAP
+#    ifdef GRAFT_FIRMWARE
+#        define GRAFT_HEAP 0
+#    else
+#        define GRAFT_HEAP 1
+#    endif
+#endif
+
 /// Kernels whose registers must not be spilled by a call.
 #ifndef GRAFT_INLINE
 #    define GRAFT_INLINE [[gnu::always_inline]] inline

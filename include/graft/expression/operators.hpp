@@ -7,15 +7,14 @@
 
 #include <graft/expression/label.hpp>
 #include <graft/expression/node.hpp>
+#include <graft/tensor/elementary.hpp>
 
 #include <type_traits>
 
 namespace graft {
 
-// Every operation names its kind: what a rule is written for. Names and axes stop here.
-struct add_ { using kind = add_; };
-struct mul_ { using kind = mul_; };
-struct silu_ { using kind = silu_; };
+// Every operation names its kind: what a rule is written for. Names and axes stop here. add_, mul_ and silu_ are those
+// of `tensor/elementary.hpp`.
 struct swiglu_ { using kind = swiglu_; };
 struct rope_ { using kind = rope_; };
 struct attend_ { using kind = attend_; };

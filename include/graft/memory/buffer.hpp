@@ -5,6 +5,7 @@
 #include <graft/base/index.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace graft {
 
@@ -23,9 +24,11 @@ struct buffer {
 /// Gives each of `count` buffers its offset, largest first, each at the lowest place that no living one covers.
 /// Reorders the pointers. Returns the peak in bytes.
 constexpr index_t place(buffer** all, index_t count) {
-    std::sort(all, all + count, [](buffer const* a, buffer const* b) {
+    auto const before = [](buffer const* a, buffer const* b) {
         return a->bytes != b->bytes ? a->bytes > b->bytes : a->born < b->born;
-    });
+    };
+    for (index_t i = 1; i < count; ++i)
+        for (index_t j = i; j > 0 && before(all[j], all[j - 1]); --j) std::swap(all[j], all[j - 1]);
     index_t peak = 0;
     for (index_t i = 0; i < count; ++i) {
         buffer& b = *all[i];

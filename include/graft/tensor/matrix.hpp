@@ -13,7 +13,7 @@ namespace graft {
 template <class T> struct matrix;
 template <class M> struct transposed { M m; };
 template <class A, class B> struct product { A a; B b; double scale = 1; };
-template <class P, class Q> struct sum { P p; Q q; };
+template <class P, class Q> struct two_products { P p; Q q; };
 template <class M> struct scaled { M m; double scale; };
 
 /// What may stand in a product: a matrix of numbers, or a stored weight (`quant/weight.hpp`), each possibly transposed.
@@ -63,12 +63,12 @@ struct matrix {
     template <class A, class B> matrix const& operator+=(product<A, B> p) const {
         return multiply(*this, p.a, p.b, static_cast<T>(p.scale), !fresh), *this;
     }
-    template <class P, class Q> matrix const& operator=(sum<P, Q> s) const {
+    template <class P, class Q> matrix const& operator=(two_products<P, Q> s) const {
         *this = s.p;
         as_fresh(false) += s.q;
         return *this;
     }
-    template <class P, class Q> matrix const& operator+=(sum<P, Q> s) const {
+    template <class P, class Q> matrix const& operator+=(two_products<P, Q> s) const {
         *this += s.p;
         as_fresh(false) += s.q;
         return *this;
@@ -87,6 +87,6 @@ template <Factor A, Factor B> constexpr product<A, B> operator*(scaled<A> a, B b
 template <class A, class B, class C>
 void operator*(product<A, B>, C) = delete;  // name the intermediate: it needs memory
 template <class A, class B, class C, class D>
-constexpr sum<product<A, B>, product<C, D>> operator+(product<A, B> p, product<C, D> q) { return {p, q}; }
+constexpr two_products<product<A, B>, product<C, D>> operator+(product<A, B> p, product<C, D> q) { return {p, q}; }
 
 }  // namespace graft
