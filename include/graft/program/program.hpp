@@ -15,7 +15,7 @@ inline constexpr std::size_t most_operands = 3;
 
 /// One operation of a program. Functions of the sizes stay functions: the program is the same for every model.
 template <class Sizes>
-struct step {
+struct program_step {
     index_t (*columns)(Sizes const&) = nullptr;  // of its value; rows are tokens
     index_t (*rank)(Sizes const&) = nullptr;     // of the adapter it carries in these sizes, 0: none
     index_t (*residue)(Sizes const&) = nullptr;
@@ -33,10 +33,10 @@ struct step {
 template <class Sizes, std::size_t N, std::size_t S>
 struct program {
     static constexpr index_t stages = static_cast<index_t>(S);
-    std::array<step<Sizes>, N> steps{};
+    std::array<program_step<Sizes>, N> steps{};
     std::array<index_t, S + 1> first{};
 
-    constexpr step<Sizes> const& at(index_t i) const { return steps[static_cast<std::size_t>(i)]; }
+    constexpr program_step<Sizes> const& at(index_t i) const { return steps[static_cast<std::size_t>(i)]; }
     constexpr index_t begin(index_t s) const { return first[static_cast<std::size_t>(s)]; }
     constexpr index_t last(index_t s) const { return begin(s + 1) - 1; }
     /// May this stage run on some of its rows at a time?
@@ -89,7 +89,7 @@ constexpr index_t adapter_rank(Sizes const& n) {
 }
 
 template <class Sizes, class L, class Op, class C, class... Args>
-constexpr step<Sizes> make_step(node<Op, C, Args...>) {
+constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
     static_assert(Ruled<Op>, "no rule says how this operation runs and how its gradient is pulled");
     if constexpr (Ruled<Op>) {
         using r = rule<typename Op::kind>;
@@ -114,8 +114,8 @@ constexpr step<Sizes> make_step(node<Op, C, Args...>) {
     }
 }
 template <class Sizes, class L, class C>
-constexpr step<Sizes> make_step(stream<C>) {
-    step<Sizes> s;
+constexpr program_step<Sizes> make_step(stream<C>) {
+    program_step<Sizes> s;
     s.columns = [](Sizes const& n) { return C::of(n); };
     return s;
 }
@@ -128,7 +128,7 @@ constexpr auto flatten_chain(chain<residual_<F>...>) {
     auto const put = [&]<class... E>(list<E...> steps) {
         index_t const base = at;
         p.first[stage++] = base;
-        auto const append = [&](step<Sizes> s) {
+        auto const append = [&](program_step<Sizes> s) {
             for (index_t& i : s.in)
                 if (i >= 0) i += base;
             p.steps[static_cast<std::size_t>(at++)] = s;
