@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft eval: the mean loss of a model on a data file, and the perplexity that it means.
-#include "heap_arena.hpp"
 #include "options.hpp"
-#include "packing.hpp"
-#include "run_options.hpp"
 #include "session.hpp"
 
-#include <graft/io/laid_adapter.hpp>
-#include <graft/parallel/thread_pool.hpp>
 #include <graft/text/json.hpp>
-#include <graft/train/trainer.hpp>
 
 #include <chrono>
 #include <cmath>
@@ -51,30 +45,23 @@ struct eval_options {
     }
 };
 
-template <class Block>
-result<int> measure(session const& s, dataset const& data, eval_options const& o) {
-    auto bound = bind_model<Block>(s.file);
-    if (!bound) return bound.error();
+result<int> measure(any_model const& m, dataset const& data, eval_options const& o) {
+    any_training how;
+    how.tokens = o.seq_len, how.rank = 0, how.lanes = lanes_of(o.threads), how.strategy = inference{},
+    how.optimizer = sgd{};
     std::optional<adapter> carried;
     if (!o.adapter.empty()) {
-        auto opened = open_block_adapter(o.adapter, s.file.config);
+        auto opened = open_block_adapter(o.adapter, m.config());
         if (!opened) return opened.error();
         carried = std::move(*opened);
-    }
-
-    using forward_only = trainer<Block, inference, sgd>;
-    thread_pool pool(lanes_of(o.threads));
-    training<inference, sgd> how;
-    how.tokens = o.seq_len, how.rank = 0, how.lanes = pool.lanes();
-    if (carried) {
         auto const extent = extent_of(*carried);
         how.rank = extent.rank, how.targets = extent.targets, how.alpha = carried->alpha,
         how.rank_stabilised = carried->rslora;
     }
-    auto const memory = heap_arena::make(forward_only::memory_plan(s.file.config, how).total());
-    if (!memory) return memory.error();
-    forward_only runs(bound->net, how, memory->bytes(), pool.handle(nullptr, 0));
-    if (carried) put_adapter(runs.of(), *carried, adapter_scale(how.alpha, how.rank, how.rank_stabilised));
+    auto runs = m.tuner(how);
+    if (!runs) return runs.error();
+    if (carried)
+        if (auto r = runs->load(*carried); !r) return r.error();
 
     auto const began = std::chrono::steady_clock::now();
     double loss = 0;
@@ -87,14 +74,13 @@ result<int> measure(session const& s, dataset const& data, eval_options const& o
     if (chosen.empty())
         return problem{cause::bad_file, o.data, "no row belongs to the split", {}, o.split, "none", "--split all"};
     auto const run = [&](std::span<index_t const> some) {
-        packed_update const u = pack(data.examples, some, how.tokens);
-        double sum = 0;
-        for (auto const& p : u.passes) sum += runs.evaluate(p.view());
-        loss += sum, targets += u.targets, rows += u.rows;
+        packed_update const u = pack_examples(data.examples, some, how.tokens);
+        loss_sum const l = runs->evaluate(u);
+        loss += l.sum, targets += l.targets, rows += u.rows;
         if (o.json)
             each.push_back({{"line", data.examples[static_cast<std::size_t>(some[0])].line},
-                            {"tokens", u.targets},
-                            {"loss", sum / static_cast<double>(std::max<index_t>(u.targets, 1))}});
+                            {"tokens", l.targets},
+                            {"loss", l.sum / static_cast<double>(std::max<index_t>(l.targets, 1))}});
     };
     if (o.json)
         for (index_t const& i : chosen) run({&i, 1});
@@ -132,12 +118,11 @@ int eval(arguments const& all) {
     if (!text) return refuse(text.error(), o.json);
     auto const on = find_train_on(o.train_on);
     if (!on) return refuse(on.error(), o.json);
-    auto const data =
-        read_dataset(*text, o.data, s->words, s->chat, {.seq_len = o.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
+    auto const data = read_dataset(*text, o.data, s->words(), s->chat(),
+                                   {.seq_len = o.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
     if (!data) return refuse(data.error(), o.json);
     warn_of_data(*s, *data, *text, o.data);
-    auto const done = with_block(s->file.config.arch,
-                                 [&]<class Block>(std::type_identity<Block>) { return measure<Block>(*s, *data, o); });
+    auto const done = measure(*s, *data, o);
     return done ? *done : refuse(done.error(), o.json);
 }
 

@@ -1,93 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of a run: windows of data, updates, validations, checkpoints, and when to stop.
+// What a run of `graft finetune` tells and keeps while it goes: metrics, progress, checkpoints, and when to stop.
 #pragma once
 
 #include "checkpointing.hpp"
 #include "finetune_options.hpp"
 #include "metrics.hpp"
-#include "packing.hpp"
 #include "process_memory.hpp"
 #include "progress.hpp"
 #include "signals.hpp"
 #include "spelling.hpp"
 
-#include <graft/train/trainer.hpp>
-
 #include <chrono>
 #include <cmath>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace tool {
 
-/// Why the loop ended.
+/// Why a run ended.
 struct run_end {
     std::optional<double> loss_after;
     bool complete = false;  // all steps are done
     int signal = 0;         // that asked to stop
 };
 
-template <class Trainer>
+/// The callback of `fit`.
 class fine_tuning {
 public:
-    fine_tuning(Trainer& t, finetune_options const& options, dataset const& d, data_split const& split,
-                index_t all_steps, run_identity id)
-        : trains(t),
-          o(options),
-          data(d),
-          order(split.train, options.batch_size * options.grad_accum, options.seed),
-          steps(all_steps),
-          rates(options.rates(all_steps)),
-          identity(std::move(id)),
-          checkpoints(options.output + "/checkpoints") {
-        held_out = pack(d.examples, split.validation, options.run.pass_tokens);
+    fine_tuning(any_tuner& t, finetune_options const& options, index_t steps_per_epoch, run_identity id,
+                metrics_log& metrics)
+        : tuner(t), o(options), epoch(steps_per_epoch), identity(std::move(id)), log(metrics),
+          checkpoints(options.output + "/checkpoints") {}
+
+    /// From state.progress to the last step, or to a signal. Every checkpoint is of a whole step.
+    result<run_end> run(packed_data& data, index_t steps) {
+        began = marked = now(), before = state.seconds;
+        auto how = o.schedule();
+        how.steps = steps, how.from = state.progress;
+        auto const report = tuner.fit(data, how, *this);
+        bar.clear();
+        state.progress = report.progress;
+        std::string const where = "step " + std::to_string(report.progress.step);
+        if (failed) return *failed;
+        if (report.end == fit_end::diverged)
+            return diverged("the " + not_finite + " was not finite three times in a row", where);
+        run_end end;
+        if (report.after.any()) end.loss_after = report.after.mean();
+        end.complete = report.progress.step == steps;
+        end.signal = report.end == fit_end::complete ? 0 : asked_to_stop;
+        if (end.loss_after && !std::isfinite(*end.loss_after))
+            return diverged("the held-out loss is not finite at the end", where);
+        if (auto r = save(report.progress); !r) return r.error();
+        return end;
     }
 
-    /// From state.step to the last step, or to a signal. Every checkpoint is of a whole step.
-    result<run_end> run(metrics_log& log) {
-        auto const began = now();
-        double const before = state.seconds;
-        index_t const first = state.step;
-        run_end end;
-        if (!state.loss_before && !asked_to_stop) state.loss_before = validate();
-        if (state.loss_before && state.step == 0) {
-            log.add({{"step", 0}, {"validation_loss", *state.loss_before}});
-            bar.note("held-out loss before training: " + formatted("%.4f", *state.loss_before));
+    verdict operator()(fit_pass const&) const { return asked_to_stop ? verdict::stop : verdict::go_on; }
+
+    void operator()(fit_evaluation const& e) {
+        note_memory();
+        bool const told = !log.validation.empty() && log.validation.back().step == e.step;
+        if (!told) log.add({{"step", e.step}, {"validation_loss", e.loss}});
+        if (e.step == 0) {
+            state.loss_before = e.loss;
+            bar.note("held-out loss before training: " + formatted("%.4f", e.loss));
+        } else if (e.step < e.steps) {
+            bar.note(formatted("step %td/%td: held-out loss %.4f", e.step, e.steps, e.loss));
         }
-        auto const stop = [&] {
-            return asked_to_stop != 0 || (o.stop_after > 0 && state.step - first >= o.stop_after);
-        };
-        while (state.step < steps && !stop()) {
-            if (auto r = step(log); !r) return r.error();
-            state.seconds = before + now() - began;
-            bool const last = state.step == steps;
-            index_t const every = o.eval_every > 0 ? o.eval_every : order.updates_per_epoch();
-            if ((last || state.step % every == 0) && !asked_to_stop) {
-                end.loss_after = validate();
-                if (end.loss_after) {
-                    log.add({{"step", state.step}, {"validation_loss", *end.loss_after}});
-                    if (!last)
-                        bar.note(formatted("step %td/%td: held-out loss %.4f", state.step, steps, *end.loss_after));
-                }
-            }
-            state.seconds = before + now() - began;
-            if (o.save_every > 0 && state.step % o.save_every == 0 && !last && !stop())
-                if (auto r = save(); !r) return r.error();
+        marked = now();
+    }
+
+    verdict operator()(fit_step const& s) {
+        if (!s.finite) {
+            not_finite = std::isfinite(s.loss) ? "gradient" : "loss";
+            bar.note(formatted("warning: step %td: the %s is not finite; the step is skipped", s.step,
+                               not_finite.c_str()));
         }
-        bar.clear();
-        end.complete = state.step == steps;
-        end.signal = end.complete && end.loss_after ? 0 : asked_to_stop;
-        if (end.complete && !end.loss_after && !end.signal) {  // resumed when all steps were done
-            end.loss_after = validate();
-            bool const told = !log.validation.empty() && log.validation.back().step == state.step;
-            if (end.loss_after && !told) log.add({{"step", state.step}, {"validation_loss", *end.loss_after}});
-        }
-        if (end.loss_after && !std::isfinite(*end.loss_after))
-            return diverged("the held-out loss is not finite at the end", "step " + std::to_string(state.step));
-        if (auto r = save(); !r) return r.error();
-        state.seconds = before + now() - began;
-        return end;
+        note_memory();
+        double const spent = now() - marked, speed = static_cast<double>(s.rows) / spent;
+        state.step_seconds += spent;
+        log.add({{"step", s.step},
+                 {"epoch", static_cast<double>(s.step) / static_cast<double>(epoch)},
+                 {"loss", s.loss},
+                 {"lr", s.rate},
+                 {"grad_norm", s.grad_norm},
+                 {"skipped", !s.finite},
+                 {"tokens", s.rows},
+                 {"targets", s.targets},
+                 {"tokens_per_second", speed},
+                 {"rss_anon_bytes", memory}});
+        bar.show({s.step, s.steps, s.loss, s.rate, s.grad_norm, speed,
+                  state.step_seconds / static_cast<double>(s.step) * static_cast<double>(s.steps - s.step), memory});
+        marked = now();
+        bool const enough = o.stop_after > 0 && ++steps_here >= o.stop_after;
+        return asked_to_stop || enough ? verdict::stop : verdict::go_on;
+    }
+
+    verdict operator()(fit_save const& s) {
+        auto const r = save(s.progress);
+        if (!r) failed = r.error();
+        marked = now();
+        return r ? verdict::go_on : verdict::stop;
     }
 
     run_state state;
@@ -97,73 +109,11 @@ private:
     static double now() {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }
-    result<void> save() { return save_run(checkpoints, trains, state, identity); }
-
-    /// The mean loss of the held-out rows; nothing without any, or when asked to stop.
-    std::optional<double> validate() {
-        double sum = 0;
-        for (auto const& pass : held_out.passes) {
-            if (asked_to_stop) return {};
-            sum += trains.evaluate(pass.view());
-        }
-        note_memory();
-        if (held_out.targets == 0) return {};
-        return sum / static_cast<double>(held_out.targets);
+    result<void> save(fit_progress const& progress) {
+        state.progress = progress, state.seconds = before + now() - began;
+        return save_run(checkpoints, *tuner, state, identity);
     }
-
     void note_memory() { peak_memory = std::max(peak_memory, memory = anonymous_bytes()); }
-
-    /// One window: its mean loss over tokens, whatever the passes, and an update unless something is not finite.
-    result<void> step(metrics_log& log) {
-        double const began = now();
-        ++state.step;
-        packed_update const window = pack(data.examples, order.of(state.step), o.run.pass_tokens);
-        double const scale = 1 / static_cast<double>(window.targets);
-        double loss = 0;
-        for (auto const& pass : window.passes) loss += trains.accumulate(pass.view(), scale);
-        loss *= scale;
-
-        double const rate = rates.at(state.step);
-        update_report report{0, false};
-        if (std::isfinite(loss))
-            report = trains.apply(rate);
-        else
-            trains.discard();
-        if (report.finite) {
-            ++state.updates, state.skipped_in_a_row = 0;
-        } else {
-            ++state.skipped, ++state.skipped_in_a_row;
-            std::string const what = std::isfinite(loss) ? "gradient" : "loss";
-            bar.note(
-                formatted("warning: step %td: the %s is not finite; the step is skipped", state.step, what.c_str()));
-            if (state.skipped_in_a_row >= 3)
-                return diverged("the " + what + " was not finite three times in a row",
-                                "step " + std::to_string(state.step));
-        }
-        note_memory();
-        double const spent = now() - began;
-        state.step_seconds += spent, state.tokens += window.rows;
-        step_figures f{state.step,
-                       steps,
-                       loss,
-                       rate,
-                       report.grad_norm,
-                       static_cast<double>(window.rows) / spent,
-                       state.step_seconds / static_cast<double>(state.step) * static_cast<double>(steps - state.step),
-                       memory};
-        log.add({{"step", state.step},
-                 {"epoch", static_cast<double>(state.step) / static_cast<double>(order.updates_per_epoch())},
-                 {"loss", loss},
-                 {"lr", rate},
-                 {"grad_norm", report.grad_norm},
-                 {"skipped", !report.finite},
-                 {"tokens", window.rows},
-                 {"targets", window.targets},
-                 {"tokens_per_second", f.tokens_per_second},
-                 {"rss_anon_bytes", memory}});
-        bar.show(f);
-        return {};
-    }
 
     problem diverged(std::string what, std::string where) const {
         return {cause::diverged,
@@ -176,16 +126,15 @@ private:
                     (newest_valid(checkpoints).found ? "; the last good checkpoint is kept in " + checkpoints : "")};
     }
 
-    Trainer& trains;
+    any_tuner& tuner;
     finetune_options const& o;
-    dataset const& data;
-    data_order order;
-    index_t steps;
-    rate_schedule rates;
+    index_t epoch, steps_here = 0;
     run_identity identity;
-    std::string checkpoints;
-    packed_update held_out;
+    metrics_log& log;
+    std::string checkpoints, not_finite;
+    std::optional<problem> failed;
     progress bar;
+    double began = 0, marked = 0, before = 0;  // of this call; of the last event; what earlier calls took
     std::uint64_t memory = 0;
 };
 

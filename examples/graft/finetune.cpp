@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune: from a model and a data file to an adapter that other tools accept.
 #include "fine_tuning.hpp"
-#include "heap_arena.hpp"
 #include "memory_table.hpp"
 #include "output_directory.hpp"
 #include "session.hpp"
-
-#include <graft/io/laid_adapter.hpp>
-#include <graft/parallel/thread_pool.hpp>
 
 #include <cstdio>
 
@@ -16,11 +12,10 @@ namespace {
 
 /// What is known before any memory is taken.
 struct prepared {
-    session base;
-    dataset data;
-    data_split split;
+    any_model base;
+    packed_data data;
     std::optional<adapter> start;
-    index_t steps = 0, per_epoch = 0;
+    index_t steps = 0;
     run_identity identity;
 };
 
@@ -29,77 +24,73 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     if (auto r = check_output(o); !r) return r.error();
     auto base = open_session(o.model, o.chat_format);
     if (!base) return base.error();
-    if (auto r = o.run.settle(given, base->file.config.context); !r) return r.error();
+    if (auto r = o.run.settle(given, base->config().context); !r) return r.error();
 
     auto const text = read_text(o.data);
     if (!text) return text.error();
     auto const on = find_train_on(o.train_on);
     if (!on) return on.error();
-    auto data = read_dataset(*text, o.data, base->words, base->chat,
+    auto rows = read_dataset(*text, o.data, base->words(), base->chat(),
                              {.seq_len = o.run.seq_len, .on = *on, .skip_bad = o.skip_bad / 100});
+    if (!rows) return rows.error();
+    warn_of_data(*base, *rows, *text, o.data);
+    data_settings how;
+    how.pass_tokens = o.run.pass_tokens, how.examples = o.batch_size * o.grad_accum, how.validation = o.val_split,
+    how.seed = o.seed;
+    auto data = packed_data::make(std::move(*rows), how, o.data);
     if (!data) return data.error();
-    warn_of_data(*base, *data, *text, o.data);
-    prepared p{std::move(*base), std::move(*data), {}, {}, 0, 0, {}};
-    p.split = split_rows(p.data, o.val_split, o.seed);
-    if (p.split.train.empty())
-        return problem{cause::bad_file, o.data, "no row is left to train on", {}, {}, {}, "rows without \"split\""};
+    prepared p{std::move(*base), std::move(*data), {}, 0, {}};
     if (!o.adapter.empty()) {
-        auto a = open_block_adapter(o.adapter, p.base.file.config);
+        auto a = open_block_adapter(o.adapter, p.base.config());
         if (!a) return a.error();
         auto const extent = extent_of(*a);
         o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha,
         o.run.method = a->rslora ? "rslora" : "lora";
         p.start = std::move(*a);
     }
-    p.per_epoch = data_order(p.split.train, o.batch_size * o.grad_accum, o.seed).updates_per_epoch();
-    p.steps = o.steps > 0
-                  ? o.steps
-                  : std::max<index_t>(1, static_cast<index_t>(std::ceil(o.epochs * static_cast<double>(p.per_epoch))));
+    p.steps = steps_of(o.schedule(), p.data.updates_per_epoch());
     p.identity = {{"options", given.values(true)},
                   {"steps", p.steps},
-                  {"base", {{"tensors", identify(p.base.file)}, {"chat_format", p.base.chat.name()}}},
-                  {"data", {{"bytes", fingerprint().add(*text).text()}, {"rows", p.data.rows}}}};
+                  {"base", {{"tensors", identify(p.base.file())}, {"chat_format", p.base.chat().name()}}},
+                  {"data", {{"bytes", fingerprint().add(*text).text()}, {"rows", p.data.source().rows}}}};
     return p;
 }
 
 void tell(prepared const& p, finetune_options const& o, memory_table const& table, index_t lanes) {
-    auto const& c = p.base.file.config;
-    std::fprintf(stderr, "model   %s: %s, %td layers of width %td, %s\n", printable(p.base.file.name).c_str(),
+    auto const& c = p.base.config();
+    auto const& rows = p.data.source();
+    std::fprintf(stderr, "model   %s: %s, %td layers of width %td, %s\n", printable(p.base.file().name).c_str(),
                  name_of(c.arch), c.layers, c.width, printable(o.model).c_str());
     std::fprintf(stderr, "data    %s: %zu rows to train on, %zu held out, %td of %td tokens count; chat format %s\n",
-                 p.data.kind.c_str(), p.split.train.size(), p.split.validation.size(), p.data.target_tokens,
-                 p.data.tokens, std::string(p.base.chat.name()).c_str());
+                 rows.kind.c_str(), p.data.split().train.size(), p.data.split().validation.size(), rows.target_tokens,
+                 rows.tokens, std::string(p.base.chat().name()).c_str());
     if (o.lr == 0) warn("--lr is 0: nothing will be learnt");
     std::fprintf(stderr,
                  "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %s, %td threads\n",
-                 p.steps, p.per_epoch, o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank,
+                 p.steps, p.data.updates_per_epoch(), o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank,
                  o.run.target_text().c_str(), o.run.strategy.c_str(), o.run.optimizer.c_str(), lanes);
     std::fprintf(stderr, "plan    of a pass of %td rows\n%s", o.run.pass_tokens, table.text().c_str());
 }
 
 /// The first row to train on as the model reads it; what counts stands in [[ ]].
 void show_sample(prepared const& p) {
-    training_example const& e = p.data.examples[static_cast<std::size_t>(p.split.train.front())];
+    training_example const& e = p.data.source().examples[static_cast<std::size_t>(p.data.split().train.front())];
     std::string s;
     for (std::size_t i = 0; i < e.ids.size(); ++i) {
         bool const counts = e.target[i] != 0, before = i > 0 && e.target[i - 1] != 0,
                    after = i + 1 < e.ids.size() && e.target[i + 1] != 0;
-        s += (counts && !before ? "[[" : "") + std::string(p.base.words.bytes(e.ids[i])) +
+        s += (counts && !before ? "[[" : "") + std::string(p.base.words().bytes(e.ids[i])) +
              (counts && !after ? "]]" : "");
     }
     std::fprintf(stderr, "sample  line %td, what counts in [[ ]]:\n%s\n", e.line, s.c_str());
 }
 
-template <class Block, class Rule>
 result<int> train(prepared& p, finetune_options const& o, options const& given) {
-    using trains = trainer<Block, chosen_strategy, Rule>;
-    auto const& c = p.base.file.config;
-    auto settings = o.run.settings<Rule>();
-    settings.max_grad_norm = o.max_grad_norm, settings.optimizer.weight_decay = o.weight_decay;
-    auto const table = table_of<Block>(c, settings, p.base.file.bytes);
+    auto const settings = o.run.settings(o.max_grad_norm, o.weight_decay);
+    auto const table = table_of(p.base.config(), settings, p.base.file().bytes);
     tell(p, o, table, settings.lanes);
     if (o.show_sample) show_sample(p);
-    if (auto r = check_budget<Block>(c, o.run, settings, table); !r) return r.error();
+    if (auto r = check_budget(p.base.config(), o.run, settings, table); !r) return r.error();
     if (o.dry_run) {
         if (o.json) print(nlohmann::json{{"plan", table.json()}, {"steps", p.steps}, {"options", given.values()}});
         return 0;
@@ -107,51 +98,49 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
 
     auto const lock = take_output(o);
     if (!lock) return lock.error();
-    auto const saved = static_cast<std::uint64_t>(table.arena.adapters + table.arena.optimizer);
-    if (auto r = trial_save(o.output, saved); !r) return r.error();
-    auto const memory = heap_arena::make(table.arena.total());
-    if (!memory) return memory.error();
-    auto bound = bind_model<Block>(p.base.file);
-    if (!bound) return bound.error();
-    thread_pool pool(settings.lanes);
-    settings.lanes = pool.lanes();
-    trains t(bound->net, settings, memory->bytes(), pool.handle(nullptr, 0));
-    t.start(o.seed);
-    if (p.start) put_adapter(t.of(), *p.start, adapter_scale(o.run.alpha, o.run.rank, o.run.method == "rslora"));
+    auto const bytes = static_cast<std::uint64_t>(table.plan.arena.adapters + table.plan.arena.optimizer);
+    if (auto r = trial_save(o.output, bytes); !r) return r.error();
+    auto t = p.base.tuner(settings, o.seed);
+    if (!t) return t.error();
+    if (p.start)
+        if (auto r = t->load(*p.start); !r) return r.error();
 
-    fine_tuning<trains> loop(t, o, p.data, p.split, p.steps, p.identity);
+    run_state state;
     if (o.resume) {
-        auto state = load_run(o.output + "/checkpoints", t, p.identity);
-        if (!state) return state.error();
-        loop.state = *state;
-        std::fprintf(stderr, "resumed after step %td\n", loop.state.step);
+        auto saved = load_run(o.output + "/checkpoints", **t, p.identity);
+        if (!saved) return saved.error();
+        state = *saved;
+        std::fprintf(stderr, "resumed after step %td\n", state.progress.step);
     }
-    auto log = metrics_log::open(o.log, o.resume, loop.state.step);
+    auto log = metrics_log::open(o.log, o.resume, state.progress.step);
     if (!log) return log.error();
+    fine_tuning loop(*t, o, p.data.updates_per_epoch(), p.identity, *log);
+    loop.state = state;
     stop_between_steps();
-    auto const end = loop.run(*log);
+    auto const end = loop.run(p.data, p.steps);
     if (!end) return end.error();
 
     auto const& s = loop.state;
+    auto const& done = s.progress;
+    double const speed = s.step_seconds > 0 ? static_cast<double>(done.rows) / s.step_seconds : 0;
     auto const number = [](std::optional<double> const& x) { return x ? nlohmann::json(*x) : nlohmann::json(); };
     nlohmann::json summary{
         {"loss_before", number(s.loss_before)},
         {"loss_after", number(end->loss_after)},
-        {"steps", s.step},
+        {"steps", done.step},
         {"complete", end->complete},
-        {"skipped_steps", s.skipped},
-        {"tokens", s.tokens},
+        {"skipped_steps", done.skipped},
+        {"tokens", done.rows},
         {"seconds", s.seconds},
-        {"tokens_per_second", s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0},
+        {"tokens_per_second", speed},
         {"peak_rss_anon_bytes", loop.peak_memory},
-        {"planned_bytes", table.arena.total()},
-        {"high_water_bytes", t.high_water()}};
+        {"planned_bytes", table.plan.arena.total()},
+        {"high_water_bytes", (*t)->high_water()}};
     if (end->complete && !end->signal) {
-        auto const a = take_adapter(t.of(), o.run.rank, o.run.alpha, o.run.method == "rslora", p.base.file.name);
         summary["adapter"] = {{"peft", o.output}, {"gguf", o.output + "/adapter.gguf"}};
         nlohmann::json const record{
             {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
-        if (auto r = write_output(o, a, c, *log, record); !r) return r.error();
+        if (auto r = write_output(o, *t, p.base.file().name, *log, record); !r) return r.error();
     }
     if (o.json) {
         print(summary);
@@ -159,15 +148,14 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
         if (s.loss_before && end->loss_after)
             std::printf("held-out loss   %.4f before   %.4f after\n", *s.loss_before, *end->loss_after);
         std::printf("trained         %td steps, %td tokens in %s, %.0f tokens/s, %s of anonymous memory at most\n",
-                    s.step, s.tokens, progress::clock(s.seconds).c_str(),
-                    s.step_seconds > 0 ? static_cast<double>(s.tokens) / s.step_seconds : 0,
+                    done.step, done.rows, progress::clock(s.seconds).c_str(), speed,
                     in_mebibytes(static_cast<double>(loop.peak_memory)).c_str());
         if (summary.contains("adapter"))
             std::printf("adapter         %s (PEFT) and %s/adapter.gguf (llama.cpp)\n", o.output.c_str(),
                         o.output.c_str());
     }
     if (end->complete && !end->signal) return 0;
-    std::fprintf(stderr, "stopped after step %td of %td, with a checkpoint; --resume goes on\n", s.step, p.steps);
+    std::fprintf(stderr, "stopped after step %td of %td, with a checkpoint; --resume goes on\n", done.step, p.steps);
     return end->signal ? 128 + end->signal : 0;
 }
 
@@ -181,10 +169,7 @@ int finetune(arguments const& all) {
     if (!*parsed) return 0;
     auto p = prepare(o, declared);
     if (!p) return refuse(p.error(), o.json);
-    auto const done = with_block(p->base.file.config.arch, [&]<class Block>(std::type_identity<Block>) {
-        return with_optimizer(
-            o.run.optimizer, [&]<class Rule>(std::type_identity<Rule>) { return train<Block, Rule>(*p, o, declared); });
-    });
+    auto const done = train(*p, o, declared);
     return done ? *done : refuse(done.error(), o.json);
 }
 

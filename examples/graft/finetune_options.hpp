@@ -4,9 +4,8 @@
 
 #include "run_options.hpp"
 
-#include <graft/optimizer/schedule.hpp>
+#include <graft/train/fit.hpp>
 
-#include <cmath>
 #include <string>
 
 namespace tool {
@@ -109,14 +108,12 @@ struct finetune_options {
         return run.check(o);
     }
 
-    /// The rate of each of `all` steps.
-    rate_schedule rates(index_t all) const {
-        rate_schedule r;
-        r.peak = lr, r.steps = all;
-        r.warmup =
-            warmup_given ? warmup_steps : static_cast<index_t>(std::ceil(warmup_ratio * static_cast<double>(all)));
-        r.shape = scheduler == "cosine" ? decay::cosine : scheduler == "linear" ? decay::linear : decay::constant;
-        return r;
+    fit_settings schedule() const {
+        fit_settings s;
+        s.steps = steps, s.epochs = epochs, s.evaluate_every = eval_every, s.save_every = save_every;
+        s.rate.peak = lr, s.rate.warmup = warmup_steps, s.warmup_ratio = warmup_given ? 0 : warmup_ratio;
+        s.rate.shape = scheduler == "cosine" ? decay::cosine : scheduler == "linear" ? decay::linear : decay::constant;
+        return s;
     }
 
 private:

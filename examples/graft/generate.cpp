@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft generate: answers a prompt, token by token, with the keys and values of the past kept.
-#include "heap_arena.hpp"
 #include "options.hpp"
-#include "run_options.hpp"
 #include "session.hpp"
 #include "signals.hpp"
 
-#include <graft/io/laid_adapter.hpp>
-#include <graft/parallel/thread_pool.hpp>
 #include <graft/text/json.hpp>
-#include <graft/train/generator.hpp>
-#include <graft/train/sampler.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -52,8 +46,8 @@ struct generate_options {
     }
 };
 
-/// The ids that the answer continues.
-result<std::vector<int>> prompt_ids(session const& s, generate_options const& o) {
+/// What the user says: the option's text, or standard input without its last line end.
+result<std::string> prompt_text(any_model const& m, generate_options const& o) {
     std::string text = o.prompt;
     if (text.empty()) {
         auto read = read_stdin();
@@ -62,76 +56,39 @@ result<std::vector<int>> prompt_ids(session const& s, generate_options const& o)
         if (text.ends_with('\n')) text.pop_back();
     }
     if (text.empty()) return usage("the prompt is empty", "--prompt TEXT, or text on stdin");
-    warn_of_lost_bytes(s.words, text, "prompt");
-    std::vector<int> ids;
-    if (o.raw) {
-        if (s.words.add_bos() && s.words.bos() >= 0) ids.push_back(s.words.bos());
-        s.words.encode(text, specials::on, ids);
-        return ids;
-    }
-    std::vector<chat_message> chat;
-    if (!o.system.empty()) chat.push_back({"system", o.system});
-    chat.push_back({"user", text});
-    auto rendered = s.chat.render(s.words, chat, true);
-    if (!rendered) return rendered.error();
-    return std::move(rendered->ids);
+    warn_of_lost_bytes(m.words(), text, "prompt");
+    return text;
 }
 
-template <class Block>
-result<int> answer(session const& s, generate_options const& o) {
-    auto bound = bind_model<Block>(s.file);
-    if (!bound) return bound.error();
-    auto const laid = lay_adapter(*bound, o.adapter);
-    if (!laid) return laid.error();
-    auto const ids = prompt_ids(s, o);
-    if (!ids) return ids.error();
-
-    index_t const prompt = static_cast<index_t>(ids->size()), room = s.file.config.context - prompt;
-    if (room < 1)
-        return usage("the prompt is longer than the model's context",
-                     "at most " + std::to_string(s.file.config.context - 1) + " tokens", std::to_string(prompt));
-    thread_pool pool(lanes_of(o.threads));
-    generation g;
-    g.context = prompt + std::min(o.max_tokens, room), g.lanes = pool.lanes();
-    auto const memory = heap_arena::make(generator<Block>::memory_bytes(s.file.config, g, laid->rank, laid->targets));
-    if (!memory) return memory.error();
-    generator<Block> next(bound->net, g, memory->bytes(), pool.handle(nullptr, 0), laid->rank, laid->targets);
+result<int> say(any_model const& m, generate_options const& o) {
+    auto runs = m.generator({o.adapter, o.threads});
+    if (!runs) return runs.error();
+    auto const prompt = prompt_text(m, o);
+    if (!prompt) return prompt.error();
 
     using clock = std::chrono::steady_clock;
     auto const began = clock::now();
-    auto logits = next.feed(*ids);
-    auto const prompted = clock::now();
-    text_stream stream(s.words);
-    std::string text;
-    std::vector<int> said;
-    bool stopped = false;
-    auto const show = [&](std::string const& piece) {
-        text += piece;
-        if (!o.json) std::fwrite(piece.data(), 1, piece.size(), stdout), std::fflush(stdout);
-    };
+    auto prompted = began;
     stop_between_steps();
-    while (!asked_to_stop && static_cast<index_t>(said.size()) < g.context - prompt) {
-        int const id =
-            o.draw(logits.first(static_cast<std::size_t>(s.words.size())), static_cast<index_t>(said.size()));
-        if ((stopped = s.chat.stops(id) || id == s.words.eos())) break;
-        said.push_back(id);
-        show(stream.push(id));
-        if (next.position() < g.context) logits = next.feed({&id, 1});
-    }
-    show(stream.finish());
+    auto const said = runs->generate(*prompt, {o.max_tokens, o.draw, o.system, o.raw}, [&](answer_piece const& p) {
+        if (p.tokens == 0) prompted = clock::now();
+        if (!o.json) std::fwrite(p.text.data(), 1, p.text.size(), stdout), std::fflush(stdout);
+        return asked_to_stop ? verdict::stop : verdict::go_on;
+    });
+    if (!said) return said.error();
     auto const seconds = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
     double const spent = seconds(prompted, clock::now());
     if (o.json)
-        print(nlohmann::json{{"text", text},
-                             {"ids", said},
-                             {"prompt_tokens", prompt},
-                             {"tokens", said.size()},
-                             {"finish", stopped         ? "stop"
-                                        : asked_to_stop ? "signal"
-                                                        : "length"},
+        print(nlohmann::json{{"text", said->text},
+                             {"ids", said->ids},
+                             {"prompt_tokens", said->prompt_tokens},
+                             {"tokens", said->ids.size()},
+                             {"finish", said->end == answer_end::stop   ? "stop"
+                                        : said->end == answer_end::told ? "signal"
+                                                                        : "length"},
                              {"prompt_seconds", seconds(began, prompted)},
                              {"seconds", spent},
-                             {"tokens_per_second", spent > 0 ? static_cast<double>(said.size()) / spent : 0}});
+                             {"tokens_per_second", spent > 0 ? static_cast<double>(said->ids.size()) / spent : 0}});
     else
         std::fputc('\n', stdout);
     return asked_to_stop ? 128 + asked_to_stop : 0;
@@ -149,8 +106,7 @@ int generate(arguments const& all) {
         return refuse(usage("--system has no place in a raw prompt", "--system or --raw", "both"), o.json);
     auto const s = open_session(o.model, o.chat_format);
     if (!s) return refuse(s.error(), o.json);
-    auto const done =
-        with_block(s->file.config.arch, [&]<class Block>(std::type_identity<Block>) { return answer<Block>(*s, o); });
+    auto const done = say(*s, o);
     return done ? *done : refuse(done.error(), o.json);
 }
 

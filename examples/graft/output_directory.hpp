@@ -6,7 +6,6 @@
 #include "metrics.hpp"
 #include "plot.hpp"
 
-#include <graft/io/adapter.hpp>
 #include <graft/io/atomic_directory.hpp>
 #include <graft/io/output_folder.hpp>
 
@@ -69,18 +68,13 @@ inline result<output_lock> take_output(finetune_options const& o) {
 }
 
 /// The adapter in both formats, the picture, and the record of the run.
-inline result<void> write_output(finetune_options const& o, adapter const& a, model_config const& c,
+inline result<void> write_output(finetune_options const& o, any_tuner const& t, std::string const& base,
                                  metrics_log const& log, nlohmann::json const& record) {
     save_options replace;
     replace.overwrite = true;
-    if (auto r = write_peft(o.output, a, replace); !r) return r;
-    if (auto r = write_adapter_gguf(o.output + "/adapter.gguf", a, c, replace); !r) return r;
-    if (auto r = write_file(o.plot,
-                            loss_plot(log.training, log.validation,
-                                      "Loss: " + a.base_name + ", LoRA of rank " + std::to_string(a.rank)),
-                            replace);
-        !r)
-        return r;
+    if (auto r = t.save(o.output, replace); !r) return r;
+    std::string const title = "Loss: " + base + ", LoRA of rank " + std::to_string(o.run.rank);
+    if (auto r = write_file(o.plot, loss_plot(log.training, log.validation, title), replace); !r) return r;
     return write_file(o.output + "/run.json", json_text(record, 2) + "\n", replace);
 }
 

@@ -5,7 +5,6 @@
 #include "run_options.hpp"
 
 #include <graft/block/shapes.hpp>
-#include <graft/io/bind.hpp>
 #include <graft/io/model_file.hpp>
 
 #include <cstdio>
@@ -65,19 +64,15 @@ result<int> show(plan_options& o, options const& given) {
         c = file->config, mapped = file->bytes;
     }
     if (auto r = o.run.settle(given, c.context); !r) return r.error();
-    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) {
-        return with_optimizer(o.run.optimizer, [&]<class Rule>(std::type_identity<Rule>) -> result<int> {
-            auto const s = o.run.settings<Rule>();
-            auto const table = table_of<Block>(c, s, mapped);
-            if (o.run.memory_budget)
-                if (auto r = check_budget<Block>(c, o.run, s, table); !r) return r.error();
-            if (o.json) return print(table.json()), 0;
-            std::printf("%s, %s, %s of rank %td on %s, passes of %td rows, %td threads\n%s", o.run.strategy.c_str(),
-                        o.run.optimizer.c_str(), o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(),
-                        o.run.pass_tokens, s.lanes, table.text().c_str());
-            return 0;
-        });
-    });
+    auto const s = o.run.settings();
+    auto const table = table_of(c, s, mapped);
+    if (o.run.memory_budget)
+        if (auto r = check_budget(c, o.run, s, table); !r) return r.error();
+    if (o.json) return print(table.json()), 0;
+    std::printf("%s, %s, %s of rank %td on %s, passes of %td rows, %td threads\n%s", o.run.strategy.c_str(),
+                o.run.optimizer.c_str(), o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(),
+                o.run.pass_tokens, s.lanes, table.text().c_str());
+    return 0;
 }
 
 }  // namespace

@@ -2,27 +2,17 @@
 // The options of a training run that its memory and its numbers depend on: those of `finetune` and of `plan`.
 #pragma once
 
-#include "chosen_strategy.hpp"
 #include "options.hpp"
 #include "spelling.hpp"
 
-#include <graft/optimizer/adamw.hpp>
-#include <graft/optimizer/schedule.hpp>
-#include <graft/optimizer/sgd.hpp>
-#include <graft/train/trainer.hpp>
+#include <graft/io/tuner.hpp>
+#include <graft/train/any.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
-#include <thread>
+#include <vector>
 
 namespace tool {
-
-/// As many lanes as asked for, or as the machine runs at once.
-inline index_t lanes_of(index_t threads) {
-    return threads > 0 ? threads
-                       : std::clamp<index_t>(static_cast<index_t>(std::thread::hardware_concurrency()), 1, 256);
-}
 
 /// What memory depends on.
 struct run_options {
@@ -84,14 +74,21 @@ struct run_options {
         return {};
     }
 
-    template <Optimizer Rule>
-    training<chosen_strategy, Rule> settings() const {
-        training<chosen_strategy, Rule> s;
+    any_training settings(double max_grad_norm = 1, double weight_decay = 0.01) const {
+        any_training s;
         s.tokens = pass_tokens, s.rank = rank, s.alpha = alpha, s.rank_stabilised = method == "rslora",
-        s.targets = targets;
-        s.lanes = lanes_of(threads);
-        s.strategy = {strategy == "full", strategy == "full" ? 0 : tile,
-                      phases == "two" ? graft::phases::two : graft::phases::one};
+        s.targets = targets, s.max_grad_norm = max_grad_norm, s.lanes = lanes_of(threads);
+        if (strategy == "full")
+            s.strategy = full{};
+        else
+            s.strategy = mesp{tile, phases == "two" ? graft::phases::two : graft::phases::one};
+        if (optimizer == "sgd") {
+            s.optimizer = sgd{weight_decay};
+        } else {
+            adamw how;
+            how.weight_decay = weight_decay;
+            s.optimizer = how;
+        }
         return s;
     }
 
@@ -122,12 +119,5 @@ private:
         return targets = bits, "";
     }
 };
-
-/// Calls f(std::type_identity<Rule>{}) with the optimizer of that name.
-template <class F>
-decltype(auto) with_optimizer(std::string const& name, F&& f) {
-    if (name == "sgd") return f(std::type_identity<sgd>{});
-    return f(std::type_identity<adamw>{});
-}
 
 }  // namespace tool

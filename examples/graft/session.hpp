@@ -4,42 +4,21 @@
 
 #include "command.hpp"
 
-#include <graft/io/model_file.hpp>
-#include <graft/text/chat.hpp>
-#include <graft/text/dataset.hpp>
-#include <graft/text/tokenizer.hpp>
+#include <graft/io/any_model.hpp>
 
 #include <algorithm>
-#include <optional>
 #include <string>
-#include <utility>
+
+extern template struct graft::every_block<float>;  // compiled in blocks.cpp
 
 namespace tool {
 
-struct session {
-    model_file file;
-    tokenizer words;
-    chat_format chat;
-};
-
 /// Opens a model for text. Its weights are mapped and not read; warnings go to stderr.
-inline result<session> open_session(std::string const& path, std::string const& format) {
-    auto file = open_model(path);
-    if (!file) return file.error();
-    for (auto const& w : file->warnings) warn(path + ": " + w);
-    auto words = tokenizer::make(std::move(file->tokens), path);
-    if (!words) return words.error();
-    auto chat = chat_format::make(*words, format, path);
-    if (!chat) return chat.error();
-    return session{std::move(*file), std::move(*words), std::move(*chat)};
-}
-
-/// A whole file as text.
-inline result<std::string> read_text(std::string const& path) {
-    auto file = mapped_file::open(path, file_access::read);
-    if (!file) return file.error();
-    auto const bytes = file->bytes();
-    return std::string(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+inline result<any_model> open_session(std::string const& path, std::string const& format) {
+    auto m = any_model::open(path, format);
+    if (m)
+        for (auto const& w : m->file().warnings) warn(path + ": " + w);
+    return m;
 }
 
 /// Standard input to its end.
@@ -64,8 +43,8 @@ inline void warn_of_lost_bytes(tokenizer const& words, std::string_view text, st
 }
 
 /// What a user should know of a data set before it is used: rows cut, left out, bytes without a token.
-inline void warn_of_data(session const& s, dataset const& data, std::string_view text, std::string const& path) {
-    warn_of_lost_bytes(s.words, text, path);
+inline void warn_of_data(any_model const& m, dataset const& data, std::string_view text, std::string const& path) {
+    warn_of_lost_bytes(m.words(), text, path);
     if (data.truncated > 0)
         warn(std::to_string(data.truncated) + " rows are cut to --seq-len and lose " + std::to_string(data.cut_tokens) +
              " tokens");

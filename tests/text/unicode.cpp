@@ -86,6 +86,8 @@ TEST_CASE("unicode: normal form C") {
     CHECK(nfc("o\u0323\u0302") == "\u1ED9");         // two marks, in order
     CHECK(nfc("o\u0302\u0323") == "\u1ED9");         // and not
     CHECK(nfc("a\u0315\u0300") == "\u00E0\u0315");   // reordered by class, then composed
+    CHECK(nfc("a\u0301\u0300") == "\u00E1\u0300");   // of one class: in their order
+    CHECK(nfc("x\u0315\u0301\u0300\u0323") == "x\u0323\u0301\u0300\u0315");
     CHECK(nfc("a\u0301\u0301") == "á\u0301");        // a second mark of the same class is blocked
     CHECK(nfc("a\u0305\u0301") == "a\u0305\u0301");  // blocked by one that does not compose
     CHECK(nfc("\u0958") == "\u0915\u093C");          // excluded from composition

@@ -154,9 +154,9 @@ inline bool lies_in(std::string path, std::string const& directory) {
 
 /// How a saver treats what is already there.
 struct save_options {
-    bool overwrite = false;           // replace an existing file or directory
-    std::vector<std::string> inputs;  // files that are being read: never replaced, with or without `overwrite`
-    file_calls calls;
+    bool overwrite = false;             // replace an existing file or directory
+    std::vector<std::string> inputs{};  // files that are being read: never replaced, with or without `overwrite`
+    file_calls calls{};
 };
 
 /// Why nothing may be written to `path`, if so: it is an input, or something is there already.

@@ -249,9 +249,9 @@ struct data_split {
 inline data_split split_rows(dataset const& all, double fraction, std::uint64_t seed) {
     auto const n = static_cast<index_t>(all.examples.size());
     std::vector<unsigned char> validates(all.examples.size());
-    bool any = false;
-    for (std::size_t i = 0; i < validates.size(); ++i) any |= (validates[i] = all.examples[i].held_out) != 0;
-    if (!any && fraction > 0 && n > 1) {
+    bool marked = false;
+    for (std::size_t i = 0; i < validates.size(); ++i) marked |= (validates[i] = all.examples[i].held_out) != 0;
+    if (!marked && fraction > 0 && n > 1) {
         auto const wanted = static_cast<index_t>(fraction * static_cast<double>(n));
         auto const order = detail::permutation(n, seed, split_stream, 0);
         for (index_t i = 0; i < std::clamp<index_t>(wanted, 1, n - 1); ++i)

@@ -7,6 +7,9 @@
 #include <graft/text/utf8.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,13 +106,23 @@ inline char32_t composed(char32_t first, char32_t second) {
     return p.first == first && p.second == second ? p.whole : 0;
 }
 
+/// Sorts marks by combining class; those of one class keep their order. (Not std::stable_sort: the buffer that
+/// libstdc++ 12 gives it is deprecated, which newer clangs report to whoever includes this.)
+inline void order_marks(std::span<char32_t> marks) {
+    if (marks.size() < 2) return;
+    std::vector<std::uint64_t> keys(marks.size());  // class, then place, then the code point's 21 bits
+    for (std::size_t i = 0; i < marks.size(); ++i)
+        keys[i] = static_cast<std::uint64_t>(combining_class(marks[i])) << 54 | std::uint64_t{i} << 21 | marks[i];
+    std::sort(keys.begin(), keys.end());
+    for (std::size_t i = 0; i < marks.size(); ++i) marks[i] = static_cast<char32_t>(keys[i] & 0x1fffff);
+}
+
 /// Canonical order and composition of a decomposed text, in place.
 inline void compose(std::vector<char32_t>& s) {
     for (std::size_t at = 0; at < s.size();) {
         std::size_t end = at;
         while (end < s.size() && combining_class(s[end]) != 0) ++end;
-        std::stable_sort(s.begin() + static_cast<index_t>(at), s.begin() + static_cast<index_t>(end),
-                         [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
+        order_marks(std::span(s).subspan(at, end - at));
         at = end + 1;
     }
     std::size_t kept = 0, starter = s.size();  // s.size(): none yet

@@ -82,7 +82,7 @@ public:
         m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
         m.adapters = bytes(trained);
         m.gradients = bytes(trained);
-        m.optimizer = bytes(trained * Rule::state_per_parameter);
+        m.optimizer = bytes(trained * s.optimizer.state_per_parameter);
         return m;
     }
 
@@ -107,8 +107,8 @@ public:
         count = adapter_numbers<Block>(n) * c.layers;
         numbers = place.take_numbers<T>(count);
         gradients = place.take_numbers<T>(count);
-        state = place.take_numbers<T>(count * Rule::state_per_parameter);
-        std::fill_n(state, count * Rule::state_per_parameter, T{});
+        state = place.take_numbers<T>(count * how.optimizer.state_per_parameter);
+        std::fill_n(state, count * how.optimizer.state_per_parameter, T{});
         working = place.take(std::max(planned.block, planned.head));
         fixed = place.taken() - round_up(std::max(planned.block, planned.head), buffer_alignment);
 
@@ -123,7 +123,7 @@ public:
     /// New adapters that change nothing yet, and an optimizer that remembers nothing.
     void start(std::uint64_t seed) {
         for (index_t l = 0; l < net.config.layers; ++l) start_adapters(layer(l), l, seed);
-        std::fill_n(state, count * Rule::state_per_parameter, T{});
+        std::fill_n(state, count * how.optimizer.state_per_parameter, T{});
         updates = 0, pending = 0;
     }
 
@@ -164,7 +164,9 @@ public:
     /// All trained numbers, their gradients, and what the optimizer remembers: what a checkpoint holds.
     std::span<T> parameters() { return {numbers, static_cast<std::size_t>(count)}; }
     std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(count)}; }
-    std::span<T> optimizer_state() { return {state, static_cast<std::size_t>(count * Rule::state_per_parameter)}; }
+    std::span<T> optimizer_state() {
+        return {state, static_cast<std::size_t>(count * how.optimizer.state_per_parameter)};
+    }
     index_t steps() const { return updates; }
     void resume_at(index_t step) { updates = step, pending = 0; }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one piece of heap memory that a plan asks for. Pages count only once they are touched.
+// The one piece of heap memory that a plan asks for.                                     (layer 16: io)
 #pragma once
 
 #include <graft/base/result.hpp>
@@ -12,9 +12,9 @@
 #include <span>
 #include <string>
 
-namespace tool {
-using namespace graft;
+namespace graft {
 
+/// Whole pages, which count only once they are touched.
 class heap_arena {
 public:
     static result<heap_arena> make(index_t bytes) {
@@ -41,4 +41,4 @@ private:
     std::size_t size = 0;
 };
 
-}  // namespace tool
+}  // namespace graft

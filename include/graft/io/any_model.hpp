@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model from a file, whatever its architecture: to fine-tune, to evaluate, to answer.  (layer 16: io)
+#pragma once
+
+#include <graft/io/packed_data.hpp>
+#include <graft/io/tuner.hpp>
+#include <graft/train/any.hpp>
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace graft {
+
+/// The bytes of a tuner, before it is made.
+struct tuner_memory {
+    training_memory arena;      // one piece of heap memory
+    index_t weights = 0;        // norms and biases, decoded when a model is opened, and the views of its layers
+    index_t total() const { return arena.total() + weights; }
+};
+
+/// What answers: a model with an adapter or without.
+struct generator_settings {
+    std::string adapter{};  // a PEFT directory or a GGUF file, "": none
+    index_t lanes = 0;      // 0: as many as the machine runs at once
+};
+
+/// What is compiled once per block, for every strategy and optimizer: the only place where an architecture becomes a
+/// type. `Number` is float. A program of several source files can have all of it compiled in one of them:
+///
+///     extern template struct graft::every_block<float>;     // in a header
+///     template struct graft::every_block<float>;            // in one source file
+template <class Number>
+struct every_block {
+    static result<any_tuner> tuner(std::shared_ptr<opened_model const> m, any_training const& how, std::uint64_t seed);
+    static tuner_memory memory(model_config const& c, any_training const& how);
+    static result<std::unique_ptr<feed_source>> feeds(opened_model const& m, generator_settings const& how);
+};
+
+/// The plan of a tuner on a model of these numbers; no file is needed.
+inline tuner_memory memory_of(model_config const& c, any_training const& how) {
+    return every_block<float>::memory(c, how);
+}
+
+/// Answers prompts, one after another. Keeps its model open.
+class any_generator {
+public:
+    template <class... Callback>
+    result<answer> generate(std::string_view prompt, answer_settings const& settings = {}, Callback&&... callbacks) {
+        return answer_to(prompt, *opened, *feeds, settings, callbacks...);
+    }
+
+private:
+    friend class any_model;
+    any_generator(std::shared_ptr<opened_model const> m, std::unique_ptr<feed_source> f)
+        : opened(std::move(m)), feeds(std::move(f)) {}
+    std::shared_ptr<opened_model const> opened;
+    std::unique_ptr<feed_source> feeds;
+};
+
+/// An opened model. Copies share it, and so does what is made from it.
+class any_model {
+public:
+    /// A GGUF file or a Hugging Face directory. `format`: chatml, llama3 or none; "": by the model's own template.
+    static result<any_model> open(std::string const& path, std::string const& format = {}) {
+        auto m = opened_model::open(path, format);
+        if (!m) return m.error();
+        return any_model(std::make_shared<opened_model const>(std::move(*m)));
+    }
+
+    model_config const& config() const { return opened->file.config; }
+    model_file const& file() const { return opened->file; }
+    tokenizer const& words() const { return opened->words; }
+    chat_format const& chat() const { return opened->chat; }
+
+    /// JSON Lines or plain text, as this model reads them.
+    result<packed_data> read_data(std::string const& path, data_settings const& settings = {}) const {
+        auto const text = read_text(path);
+        if (!text) return text.error();
+        auto rows = read_dataset(*text, path, words(), chat(), {settings.seq_len, settings.on, settings.skip_bad});
+        if (!rows) return rows.error();
+        return packed_data::make(std::move(*rows), settings, path);
+    }
+
+    /// New adapters on this model, which change nothing until they are trained. `how.lanes`: 0 takes all.
+    result<any_tuner> tuner(any_training const& how, std::uint64_t seed = 0) const {
+        return every_block<float>::tuner(opened, how, seed);
+    }
+    /// The same, with everything known when the program is compiled.
+    template <class Block, GradientStrategy Strategy, Optimizer Rule>
+    result<graft::tuner<Block, Strategy, Rule>> tuner(training<Strategy, Rule> const& how,
+                                                      std::uint64_t seed = 0) const {
+        auto made = block_tuner<Block, Strategy, Rule>::make(opened, how, seed);
+        if (!made) return made.error();
+        return graft::tuner<Block, Strategy, Rule>(std::move(*made));
+    }
+    tuner_memory memory(any_training const& how) const { return memory_of(config(), how); }
+
+    result<any_generator> generator(generator_settings const& how = {}) const {
+        auto feeds = every_block<float>::feeds(*opened, how);
+        if (!feeds) return feeds.error();
+        return any_generator(opened, std::move(*feeds));
+    }
+
+private:
+    explicit any_model(std::shared_ptr<opened_model const> m) : opened(std::move(m)) {}
+    std::shared_ptr<opened_model const> opened;
+};
+
+namespace detail {
+
+/// A model with an adapter from a file, which only answers.
+template <class Block>
+class loaded_feeds final : public feed_source {
+public:
+    static result<std::unique_ptr<feed_source>> make(opened_model const& m, generator_settings const& how) {
+        auto bound = bind_model<Block>(m.file);
+        if (!bound) return bound.error();
+        auto laid = lay_adapter(*bound, how.adapter);
+        if (!laid) return laid.error();
+        return std::unique_ptr<feed_source>(new loaded_feeds(std::move(*bound), std::move(*laid), lanes_of(how.lanes)));
+    }
+    result<std::unique_ptr<token_feed>> feed(index_t context) override {
+        return block_feed<Block>::make(bound.net, context, pool.handle(nullptr, 0), laid.rank, laid.targets);
+    }
+
+private:
+    loaded_feeds(bound_model<Block> b, laid_adapter l, index_t lanes)
+        : bound(std::move(b)), laid(std::move(l)), pool(lanes) {}
+    bound_model<Block> bound;
+    laid_adapter laid;
+    thread_pool pool;
+};
+
+}  // namespace detail
+
+template <class Number>
+result<any_tuner> every_block<Number>::tuner(std::shared_ptr<opened_model const> m, any_training const& how,
+                                             std::uint64_t seed) {
+    return with_block(m->file.config.arch, [&]<class Block>(std::type_identity<Block>) -> result<any_tuner> {
+        auto made = block_tuner<Block, any_strategy, any_optimizer>::make(m, how, seed);
+        if (!made) return made.error();
+        return any_tuner(std::move(*made));
+    });
+}
+
+template <class Number>
+tuner_memory every_block<Number>::memory(model_config const& c, any_training const& how) {
+    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) -> tuner_memory {
+        index_t const norms = (2 * c.layers + 1) * c.width,
+                      biases = c.qkv_bias ? c.layers * (c.heads + 2 * c.kv_heads) * c.head : 0,
+                      views = c.layers * static_cast<index_t>(sizeof(layer_weights<Block, Number>));
+        any_training settings = how;
+        settings.lanes = lanes_of(how.lanes);
+        return {trainer<Block, any_strategy, any_optimizer, Number>::memory_plan(c, settings),
+                (norms + biases) * static_cast<index_t>(sizeof(Number)) + views};
+    });
+}
+
+template <class Number>
+result<std::unique_ptr<feed_source>> every_block<Number>::feeds(opened_model const& m, generator_settings const& how) {
+    return with_block(m.file.config.arch, [&]<class Block>(std::type_identity<Block>) {
+        return detail::loaded_feeds<Block>::make(m, how);
+    });
+}
+
+}  // namespace graft
