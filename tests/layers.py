@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent / "include"
 LAYERS = ("base shape memory simd tensor quant kernel expression rule program strategy optimizer block train "
           "parallel text io").split()
 CORE = LAYERS.index("train")
-UMBRELLAS = {"graft/fwd.hpp": 0, "graft/firmware.hpp": CORE, "graft/graft.hpp": CORE, "graft/hosted.hpp": len(LAYERS)}
+UMBRELLAS = {"graft/fwd.hpp": LAYERS.index("shape"), "graft/firmware.hpp": CORE, "graft/graft.hpp": CORE,
+             "graft/hosted.hpp": len(LAYERS)}
 
 # What a freestanding or nearly freestanding target has, and what costs little to compile.
 LIGHT = set("""algorithm array bit climits cmath compare concepts cstddef cstdint cstdlib cstring initializer_list

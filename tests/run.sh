@@ -3,7 +3,8 @@
 # Installs what is missing, builds, and runs every test. The last line counts them; any failure ends with status 1.
 #
 #     sh tests/run.sh          the release build
-#     sh tests/run.sh --all    also clang, sanitizers, scalar kernels, AVX2 without AVX-512, and the fuzzers
+#     sh tests/run.sh --all    also clang, sanitizers, scalar kernels, AVX2 without AVX-512, the newest clang and xsimd
+#                              that packages offer, SSE2, and the fuzzers
 #
 # Real data is looked for in ../shared/data or $GRAFT_DATA, the chat model in $GRAFT_SMOLLM2 (else it is downloaded once
 # to build/models/); tests that miss theirs say so and are counted as skipped.
@@ -27,7 +28,7 @@ finish() {
 sh examples/needs.sh "g++=g++ --version" "clang=clang++ --version" "cmake=cmake --version" \
     "ninja-build=ninja --version" "python3=python3 --version" "python3-pip=python3 -m pip --version" \
     libxsimd-dev=xsimd/xsimd.hpp doctest-dev=doctest/doctest.h nlohmann-json3-dev=nlohmann/json.hpp \
-    libcli11-dev=CLI/CLI.hpp || { failed=1; finish; }
+    libcli11-dev=CLI/CLI.hpp "pkg-config=pkg-config --version" || { failed=1; finish; }
 
 if [ -z "${GRAFT_SMOLLM2-}" ]; then
     sh examples/smollm2.sh >/dev/null || echo "run.sh: tests of the real chat model will be skipped" >&2
@@ -65,6 +66,35 @@ test_with() {
     passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
 }
 
+# The newest clang of Debian's (GRAFT_NEWEST_CLANG) and the newest xsimd (GRAFT_NEWEST_XSIMD), which a Python package
+# carries; for what cannot be had, the tests with it count as one that is skipped.
+newest() {
+    number=$(apt-cache search --names-only '^clang-[0-9]+$' | sed 's/^clang-//; s/ .*//' | sort -n | tail -n 1)
+    if [ -n "$number" ] && sh examples/needs.sh "clang-$number=clang++-$number --version"; then
+        export GRAFT_NEWEST_CLANG="clang++-$number"
+    fi
+    folder=$PWD/build/newest-xsimd
+    rm -rf "$folder" && mkdir -p "$folder"
+    if python3 -m pip download -q --no-deps --only-binary :all: --dest "$folder" pythran &&
+        python3 -m zipfile -e "$folder"/pythran-*.whl "$folder"; then
+        export GRAFT_NEWEST_XSIMD="$folder/pythran"
+    fi
+    if [ ! -f "${GRAFT_NEWEST_XSIMD-}/xsimd/xsimd.hpp" ]; then
+        echo "skipped  newest, newest-sse2: no xsimd from the Python package pythran" >&2
+        skipped=$((skipped + 2))
+        return
+    fi
+    test_with newest-sse2
+    if [ -z "${GRAFT_NEWEST_CLANG-}" ]; then
+        echo "skipped  newest: no clang-NUMBER among Debian's packages" >&2
+        skipped=$((skipped + 1))
+        return
+    fi
+    echo "newest: $GRAFT_NEWEST_CLANG, xsimd $(sed -n 's/^#define XSIMD_VERSION_[A-Z]* //p' \
+        "$GRAFT_NEWEST_XSIMD/xsimd/config/xsimd_config.hpp" | paste -s -d .)"
+    test_with newest
+}
+
 # Each fuzzer for a minute, from what the last run found; a crash leaves its input in build/fuzz/tests/.
 fuzz() {
     build_with fuzz || return
@@ -87,6 +117,7 @@ if [ "$all" = yes ]; then
     for preset in debug-sanitizers clang-release clang-debug-sanitizers scalar avx2; do
         test_with "$preset"
     done
+    newest
     fuzz
 fi
 finish

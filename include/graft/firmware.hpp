@@ -10,17 +10,19 @@
 #    error "graft/firmware.hpp comes after a graft header that chose SIMD: include it first, or include graft/graft.hpp"
 #endif
 
+#include <graft/tensor/tensor.hpp>
 #include <graft/quant/encode.hpp>
 #include <graft/quant/formats.hpp>
 #include <graft/quant/reference.hpp>
-#include <graft/strategy/full.hpp>
-#include <graft/strategy/mesp.hpp>
-#include <graft/optimizer/adamw.hpp>
-#include <graft/optimizer/schedule.hpp>
-#include <graft/optimizer/sgd.hpp>
+#include <graft/program/assign.hpp>
+#include <graft/program/attention.hpp>
+#include <graft/program/losses.hpp>
+#include <graft/program/lstm.hpp>
+#include <graft/program/sparse.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>
 #include <graft/block/shapes.hpp>
+#include <graft/train/any.hpp>
+#include <graft/train/fit.hpp>
 #include <graft/train/generator.hpp>
 #include <graft/train/sampler.hpp>
-#include <graft/train/trainer.hpp>

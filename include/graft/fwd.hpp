@@ -2,7 +2,7 @@
 // The types that programs name, declared: for headers that only pass them on.            (layer 0: base)
 #pragma once
 
-#include <graft/base/index.hpp>
+#include <graft/shape/extent.hpp>
 
 namespace graft {
 
@@ -12,12 +12,18 @@ enum class cause : unsigned char;
 struct error;
 struct problem;
 template <class T> class result;
-struct extent;
+template <class D> struct shape;
 template <class N> struct transformer;
 struct workers;
 struct buffer;
 class arena;
 template <class T> struct matrix;
+template <class T, extent... E> struct view;
+template <class T> struct in_place;
+template <class T> struct in_arena;
+template <class T> struct on_heap;
+template <class Policy, extent... E> class tensor;
+template <class Op, class... Args> struct lazy;
 enum class weight_type : unsigned char;
 struct format;
 struct weight;
@@ -28,6 +34,11 @@ template <class Sizes, std::size_t N, std::size_t S> struct program;
 template <std::size_t N, std::size_t S> struct schedule;
 template <class Block, class T> struct machine;
 template <class Block, class T> struct layer_weights;
+struct term;
+struct graph_builder;
+template <class Source> struct function_of;
+template <class F, class T> class running;
+template <class F, class T> class prepared;
 
 // strategy, optimizer, block, train
 struct full;
@@ -44,6 +55,13 @@ struct training_memory;
 struct update_report;
 struct sampler;
 template <class Block, class T> class generator;
+class any_strategy;
+class any_optimizer;
+struct fit_settings;
+struct fit_progress;
+struct fit_step;
+struct fit_evaluation;
+struct fit_report;
 
 // parallel, text, io
 class thread_pool;
@@ -57,5 +75,10 @@ struct model_file;
 struct lora_pair;
 struct adapter;
 struct checkpoint;
+class packed_data;
+class tuner_core;
+template <class Core> class basic_tuner;
+class any_generator;
+class any_model;
 
 }  // namespace graft

@@ -3,17 +3,20 @@
 #pragma once
 
 #include <graft/base/result.hpp>
+#include <graft/tensor/tensor.hpp>
 #include <graft/quant/encode.hpp>
 #include <graft/quant/formats.hpp>
 #include <graft/quant/reference.hpp>
-#include <graft/strategy/full.hpp>
-#include <graft/strategy/mesp.hpp>
-#include <graft/optimizer/adamw.hpp>
-#include <graft/optimizer/schedule.hpp>
-#include <graft/optimizer/sgd.hpp>
+#include <graft/program/assign.hpp>
+#include <graft/program/attention.hpp>
+#include <graft/program/losses.hpp>
+#include <graft/program/lstm.hpp>
+#include <graft/program/prepare_heap.hpp>
+#include <graft/program/sparse.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>
 #include <graft/block/shapes.hpp>
+#include <graft/train/any.hpp>
+#include <graft/train/fit.hpp>
 #include <graft/train/generator.hpp>
 #include <graft/train/sampler.hpp>
-#include <graft/train/trainer.hpp>

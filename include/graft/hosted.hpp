@@ -5,9 +5,7 @@
 #include <graft/fwd.hpp>
 #include <graft/graft.hpp>
 
-#include <graft/parallel/thread_pool.hpp>
-#include <graft/text/dataset.hpp>
-#include <graft/io/checkpoint.hpp>
-#include <graft/io/laid_adapter.hpp>
+#include <graft/io/any_model.hpp>
+#include <graft/io/npy.hpp>
 #include <graft/io/output_folder.hpp>
 #include <graft/io/requantize.hpp>

@@ -3,8 +3,11 @@
 // size is proven when compiling, no heap, and errors that go to a function of the program's own.
 #include <graft/block/llama.hpp>
 #include <graft/optimizer/adamw.hpp>
+#include <graft/program/assign.hpp>
+#include <graft/program/prepare.hpp>
 #include <graft/quant/formats.hpp>
 #include <graft/strategy/mesp.hpp>
+#include <graft/tensor/tensor.hpp>
 #include <graft/train/trainer.hpp>
 
 #include <cstdio>
@@ -54,6 +57,19 @@ struct flash {
         return {reinterpret_cast<std::byte const*>(at), rows, columns, format_of(weight_type::f32)};
     }
 };
+
+/// Logistic regression on windows of a sensor: a function of tensors in place, its memory known when compiling.
+namespace regression {
+constexpr symbol<"readings", 24, 6> readings;
+constexpr symbol<"alarm", 24> alarm;
+constexpr symbol<"w", 6> w;
+constexpr auto score = sum<-1>(readings * w);
+constexpr auto step = value_and_gradient(mean(softplus(score) - alarm * score), wrt(w));
+constexpr index_t needs =
+    bytes<float>(step, readings = sizes_t{2, {24, 6}}, alarm = sizes_t{1, {24}}, w = sizes_t{1, {6}});
+static_assert(needs <= 512, "what lies between a window and its gradient must fit beside it");
+alignas(64) std::byte space[needs];
+}  // namespace regression
 
 int checks = 0, failures = 0;
 bool mistake_expected = false;
@@ -114,6 +130,23 @@ int main() {
     double const after = t.evaluate(b);
     check(after < before / 2, "the loss halves in 60 steps");
     check(t.high_water() <= peak, "the plan holds");
+
+    tensor<float, 24, 6> windows;
+    tensor<float, 24> rang;
+    tensor<float, 6> weights_of_score;
+    for (index_t i = 0; i < 24; ++i) {
+        for (index_t j = 0; j < 6; ++j)
+            windows(i, j) =
+                static_cast<float>(uniform(7, 0, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j))) - 0.5f;
+        rang(i) = windows(i, 1) > windows(i, 4) ? 1.0f : 0.0f;
+    }
+    auto learn = prepare_in<float>(regression::space, regression::step, regression::readings = windows,
+                                   regression::alarm = rang, regression::w = weights_of_score);
+    learn();
+    float const at_first = learn.value();
+    for (int k = 0; k < 200; ++k) learn(), weights_of_score -= 2.0f * learn.gradient(regression::w);
+    check(learn.value() < at_first / 2, "logistic regression halves its loss in place");
+    check(weights_of_score(1) > 1 && weights_of_score(4) < -1, "it finds the two readings that matter");
 
     mistake_expected = true;
     t.apply(0.02);  // nothing was accumulated: ends in graft::fail
