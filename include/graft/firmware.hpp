@@ -18,6 +18,7 @@
 #include <graft/program/attention.hpp>
 #include <graft/program/losses.hpp>
 #include <graft/program/lstm.hpp>
+#include <graft/program/scatter.hpp>
 #include <graft/program/sparse.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>

@@ -12,6 +12,7 @@
 #include <graft/program/losses.hpp>
 #include <graft/program/lstm.hpp>
 #include <graft/program/prepare_heap.hpp>
+#include <graft/program/scatter.hpp>
 #include <graft/program/sparse.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>

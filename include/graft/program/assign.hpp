@@ -29,7 +29,9 @@ struct assignment {
         graph_builder g;
         tracer t{g};
         int const x = t.of<X>().id, y = t.of<Y>().id;
-        auto const dims = broadcast(g, g.dims_of(x), g.dims_of(y));
+        auto const dims = g.dims_of(y);  // to which x stretches; y itself does not
+        for (index_t a = 0, ahead = dims.rank - g.dims_of(x).rank; a < g.dims_of(x).rank; ++a)
+            if (dim const d = g.dims_of(x)[a]; !g.is_one(d)) g.meet(d, dims[ahead + a]);
         g.outputs[static_cast<std::size_t>(g.output_count++)] = g.expand(g.padded(x, dims.rank), dims);
         own_outputs(g);
         return g;
@@ -43,11 +45,13 @@ struct slot {
     index_t strides[most_axes]{};
     bool contiguous = true;
 };
+inline constexpr int most_numbers = 64;
+
 /// Views of an expression, in the order of the arguments of its program.
 template <int N>
 struct gathered {
     slot at[N > 0 ? N : 1];
-    double numbers[64]{};
+    double numbers[most_numbers]{};
     int views = 0, number_count = 0;
 
     template <class X> void visit(X const& x) {
@@ -265,6 +269,8 @@ void assign(view<T, E...> const& y, X const& x) {
                       "this expression needs memory for what it computes on the way: give the inner products and "
                       "reductions tensors of their own, or prepare() it");
         if constexpr (fits_in_place) {
+            static_assert(program::code.scalars <= detail::most_numbers,
+                          "an assignment has at most 64 numbers beside its tensors: name parts of it");
             detail::gathered<program::code.input_count> all;
             all.visit(x);
             all.visit(y);

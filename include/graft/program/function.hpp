@@ -92,6 +92,9 @@ struct collector {
     template <class V> constexpr void bind(int place, V const& v) {
         if constexpr (requires { v.data; v.strides; }) {
             argument& a = f.own[static_cast<std::size_t>(place)];
+            require(v.contiguous(), fault::shape,
+                    "function: a view with gaps between its numbers; assign it to a tensor", 0, 1);
+            require(!a.data || a.data == v.data, fault::shape, "function: one name for two tensors", 2, 1);
             a.data = v.data, a.bytes_of_number = sizeof(*v.data), a.sizes = {};
             for (index_t k = 0; k < V::rank; ++k) {
                 a.sizes.push(v.size(k));

@@ -68,7 +68,7 @@ struct fused_loop {
     template <int I, int U> GRAFT_INLINE static P& in(registers& r) { return static_cast<slot<I * unroll + U>&>(r).v; }
 
     static constexpr double start_of(structure what) {
-        return what == structure::sum ? 0.0 : static_cast<double>(std::numeric_limits<T>::lowest());
+        return what == structure::sum ? 0.0 : -std::numeric_limits<double>::infinity();
     }
     GRAFT_INLINE static P joined(structure what, P a, P b) { return what == structure::sum ? a + b : max(b, a); }
 
@@ -151,7 +151,8 @@ struct fused_loop {
     }
     template <int I, int First, int Count>
     GRAFT_INLINE static P rows_from(registers& r, structure what) {
-        if constexpr (Count == 1) return in<member(I).in[0], First>(r);
+        if constexpr (Count == 1)  // what is not a number is passed over
+            return joined(what, P(static_cast<T>(start_of(what))), in<member(I).in[0], First>(r));
         else return joined(what, rows_from<I, First, Count / 2>(r, what),
                            rows_from<I, First + Count / 2, Count - Count / 2>(r, what));
     }

@@ -8,6 +8,7 @@
 #include <graft/program/graph.hpp>
 
 #include <algorithm>
+#include <type_traits>
 
 namespace graft {
 
@@ -30,9 +31,9 @@ struct fused_step {
 };
 
 /// All steps of a graph of V vertices, in order.
-template <int V>
+template <int V, int Members>
 struct fused_program {
-    static constexpr std::size_t most_members = static_cast<std::size_t>(4 * V + 8);
+    static constexpr std::size_t most_members = static_cast<std::size_t>(Members > 0 ? Members : 1);
     std::array<fused_step, static_cast<std::size_t>(V) + 1> steps{};
     std::array<loop_member, most_members> members{};
     std::array<bool, static_cast<std::size_t>(V)> stored{};  // has a buffer of its own
@@ -58,11 +59,11 @@ constexpr bool is_leaf(structure w) {
 constexpr bool is_element(structure w) { return w == structure::element || w == structure::expand; }
 constexpr bool is_reduction(structure w) { return w == structure::sum || w == structure::largest; }
 
-template <class Graph>
+template <class Graph, int Members>
 struct fuser {
     Graph const& g;
     static constexpr int V = Graph::size;
-    fused_program<V> out{};
+    fused_program<V, Members> out{};  // without members, where they are only counted
     std::array<int, static_cast<std::size_t>(V)> stage{};
     std::array<int, static_cast<std::size_t>(V)> place{};  // in the loop that is being written, −1: not there
 
@@ -130,11 +131,12 @@ struct fuser {
             m.stretched = stretched(x.dims, s.space);
         }
         at = out.member_count - s.first;
-        out.members[static_cast<std::size_t>(out.member_count++)] = m;
+        if (out.member_count < Members) out.members[static_cast<std::size_t>(out.member_count)] = m;
+        ++out.member_count;
         return at;
     }
 
-    constexpr fused_program<V> run() {
+    constexpr fused_program<V, Members> run() {
         find_stages();
         int last = 0;
         for (int v = 0; v < V; ++v) last = std::max(last, stage_of(v));
@@ -153,7 +155,7 @@ struct fuser {
                                            (element(u) || is_reduction(g.at(u).what));
                         if (!joins) continue;
                         int const m = s.first + member(u, s);
-                        out.members[static_cast<std::size_t>(m)].stores = true;
+                        if (m < Members) out.members[static_cast<std::size_t>(m)].stores = true;
                         done[static_cast<std::size_t>(u)] = true;
                     }
                     s.count = out.member_count - s.first;
@@ -171,8 +173,12 @@ struct fuser {
 }  // namespace detail
 
 /// What runs, in which order, and which vertices have buffers.
-template <class Graph>
-constexpr auto fuse(Graph const& g) { return detail::fuser<Graph>{g}.run(); }
+template <auto const& Graph>
+constexpr auto fuse() {
+    using G = std::remove_cvref_t<decltype(Graph)>;
+    constexpr int members = detail::fuser<G, 0>{Graph}.run().member_count;
+    return detail::fuser<G, members>{Graph}.run();
+}
 
 namespace detail {
 using vertex_flags = std::array<bool, graph_builder::most>;

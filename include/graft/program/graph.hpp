@@ -92,6 +92,8 @@ inline void graph_is_too_large(index_t /* vertices */, index_t /* most */) {}
 inline void derivative_is_missing(int /* vertex */) {}
 /// Indices (`rows`, `pick`, `argmax`) select; arithmetic and reductions are of numbers.
 inline void indices_do_not_compute(int /* vertex */) {}
+/// The second operand of `rows` and `pick`, and a key of `dropout`, are indices: an `index_symbol`, std::int32_t.
+inline void numbers_do_not_select(int /* vertex */) {}
 
 /// A graph that grows. Equal vertices are one; constants are folded.
 struct graph_builder {
@@ -127,10 +129,20 @@ struct graph_builder {
     constexpr void mistake(index_t a, index_t b) {
         if (!clash) given = a, wanted = b, clash = true;
     }
+    /// The extents with which one name is used twice.
+    constexpr void same_extents(shape<extent> const& a, shape<extent> const& b) {
+        if (a.rank != b.rank) return mistake(a.rank, b.rank);
+        for (index_t k = 0; k < a.rank; ++k)
+            if (!(a[k] == b[k])) return mistake(a[k].bound, b[k].bound);
+    }
     /// Operands that are computed with.
     constexpr void are_numbers(std::initializer_list<int> operands) const {
         for (int v : operands)
             if (at(v).index) indices_do_not_compute(v);
+    }
+    /// An operand that selects.
+    constexpr void is_index(int v) const {
+        if (!at(v).index) numbers_do_not_select(v);
     }
     /// A derivative that nobody wrote.
     constexpr void no_rule_for(int v) {
@@ -221,7 +233,9 @@ struct graph_builder {
         if (at(x).what == structure::reshape) return reshape(at(x).in[0], dims);
         if (at(x).what == structure::expand && is_number(at(x).in[0])) return expand(at(x).in[0], dims);
         if (at(x).what > structure::input && at(x).what < structure::element) return expand(x, dims);  // a number
-        return with(structure::reshape, {x}, dims);
+        int const r = with(structure::reshape, {x}, dims);
+        at(r).index = at(x).index;
+        return r;
     }
     /// x with more axes of size 1 before its own.
     constexpr int padded(int x, index_t rank) {

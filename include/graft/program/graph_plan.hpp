@@ -20,8 +20,10 @@ struct compiled {
         return g;
     }();
     static_assert(detail::expects<built.given, built.wanted>::holds);
+    static_assert(!built.clash || built.given != built.wanted,
+                  "two symbols of one name differ in their extents or kind");
     static constexpr auto code = finished<built>();
-    static constexpr auto steps = fuse(code);
+    static constexpr auto steps = fuse<code>();
     static constexpr int V = code.size;
 };
 

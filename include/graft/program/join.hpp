@@ -21,8 +21,11 @@ constexpr void append(graph_builder& g, graph_builder const& more) {
     for (int k = 0; k < more.input_count; ++k) {
         auto const& x = more.inputs[static_cast<std::size_t>(k)];
         int at = x.name.empty() ? -1 : find_input(g, x.name);
-        if (at >= 0 && !(g.inputs[static_cast<std::size_t>(at)].extents == x.extents))
-            g.mistake(x.extents.rank, g.inputs[static_cast<std::size_t>(at)].extents.rank);
+        if (at >= 0) {
+            auto const& there = g.inputs[static_cast<std::size_t>(at)];
+            if (there.index != x.index) g.mistake(x.index, there.index);
+            g.same_extents(x.extents, there.extents);
+        }
         if (at < 0) at = g.input_count, g.inputs[static_cast<std::size_t>(g.input_count++)] = x;
         input[static_cast<std::size_t>(k)] = at;
     }

@@ -109,6 +109,7 @@ public:
                 fault::memory, "function: alignment of its memory",
                 static_cast<index_t>(reinterpret_cast<std::uintptr_t>(memory.data()) %
                                      static_cast<std::size_t>(buffer_alignment)), 0);
+        for (argument const& a : arguments) check_apart(a, memory.data());
         place_at(memory.data());
     }
 
@@ -116,9 +117,12 @@ public:
     template <class... B> void bind(B const&... bindings) {
         auto next = arguments;
         (detail::bind_argument<F, T>(next, bindings), ...);
-        for (std::size_t k = 0; k < next.size(); ++k)
+        for (std::size_t k = 0; k < next.size(); ++k) {
             require(next[k].sizes == arguments[k].sizes, fault::shape, "function: sizes of a new argument",
                     count(next[k].sizes), count(arguments[k].sizes));
+            check_numbers(next[k], k);
+            check_apart(next[k], base);
+        }
         arguments = next;
         place_at(base);
     }
@@ -142,7 +146,7 @@ public:
     /// The first output: the number itself where it is one.
     auto value() const {
         constexpr vertex v = code.at(code.outputs[0]);
-        if constexpr (v.dims.rank == 0) return *data[code.outputs[0]];
+        if constexpr (v.dims.rank == 0) return *output<0>().data;
         else return output<0>();
     }
     /// The gradient by an argument that `wrt` named.
@@ -161,12 +165,24 @@ public:
     index_t planned() const { return plan.bytes; }
 
 private:
+    /// An argument is a tensor of the numbers that the function computes with.
+    static void check_numbers(argument const& a, std::size_t k) {
+        index_t const wanted = code.inputs[k].index ? sizeof(std::int32_t) : sizeof(T);
+        require(a.bytes_of_number == wanted, fault::shape, "function: bytes of an argument's number (0: no tensor)",
+                a.bytes_of_number, wanted);
+    }
+    /// An argument does not lie in the memory that a run overwrites: copy an output before it becomes an argument.
+    void check_apart(argument const& a, std::byte const* from) const {
+        auto const low = reinterpret_cast<std::uintptr_t>(a.data), own = reinterpret_cast<std::uintptr_t>(from);
+        auto const bytes = static_cast<std::uintptr_t>(count(a.sizes) * a.bytes_of_number);
+        bool const apart = low + bytes <= own || own + static_cast<std::uintptr_t>(plan.bytes) <= low;
+        require(apart || plan.bytes == 0, fault::memory, "function: an argument in the function's own memory", 1, 0);
+    }
     void plan_sizes() {
         std::array<sizes_t, F::inputs> given{};
         for (std::size_t k = 0; k < given.size(); ++k) {
             given[k] = arguments[k].sizes;
-            require(arguments[k].bytes_of_number != 0, fault::shape, "function: arguments without a tensor",
-                    static_cast<index_t>(k), 0);
+            check_numbers(arguments[k], k);
         }
         detail::find_sizes<program>(sizes, given.data());
         plan = detail::plan_graph<program>(sizes, sizeof(T));

@@ -127,11 +127,11 @@ struct reverse_walk {
             }
             case structure::rows:
                 if (sparse[static_cast<std::size_t>(a)]) of(a) = dy.id;
-                else add(a, g.with(structure::add_rows, {dy.id, b}, g.at(a).dims));
+                else add(a, g.with(structure::add_rows, {in_memory(g, dy.id), b}, g.at(a).dims));
                 break;
-            case structure::add_rows: add(a, g.with(structure::rows, {dy.id, b}, g.at(a).dims)); break;
-            case structure::pick: add(a, g.with(structure::unpick, {dy.id, b}, g.at(a).dims)); break;
-            case structure::unpick: add(a, g.with(structure::pick, {dy.id, b}, g.at(a).dims)); break;
+            case structure::add_rows: add(a, g.with(structure::rows, {in_memory(g, dy.id), b}, g.at(a).dims)); break;
+            case structure::pick: add(a, g.with(structure::unpick, {in_memory(g, dy.id), b}, g.at(a).dims)); break;
+            case structure::unpick: add(a, g.with(structure::pick, {in_memory(g, dy.id), b}, g.at(a).dims)); break;
             case structure::concat:
                 add(a, g.with(structure::part, {dy.id}, g.at(a).dims, x.attribute));
                 add(b, g.with(structure::part, {dy.id}, g.at(b).dims, x.attribute,
@@ -213,7 +213,14 @@ constexpr int only_lookup(graph_builder const& g, std::string_view name) {
 
 /// Appends an input that has the shape of vertex v.
 constexpr int input_like(graph_builder& g, std::string_view name, int v) {
-    if (int const k = find_input(g, name); k >= 0) return g.inputs[static_cast<std::size_t>(k)].vertex;
+    if (int const k = find_input(g, name); k >= 0) {
+        int const there = g.inputs[static_cast<std::size_t>(k)].vertex;
+        auto const is = g.at(there).dims, wanted = g.at(v).dims;
+        if (is.rank != wanted.rank) g.mistake(is.rank, wanted.rank);
+        for (index_t a = 0; a < is.rank && a < wanted.rank; ++a) g.meet(is[a], wanted[a]);
+        g.are_numbers({there});
+        return there;
+    }
     vertex x;
     x.what = structure::input, x.attribute = static_cast<unsigned>(g.input_count);
     shape<extent> e;

@@ -104,6 +104,7 @@ constexpr int put_reduction(graph_builder& g, structure what, int x, unsigned ma
 
 /// A product of matrices; a transposed operand is read as it lies.
 constexpr int put_matmul(graph_builder& g, int a, int b, unsigned flags = 0) {
+    g.are_numbers({a, b});
     auto const swaps_last_two = [&](int v) {
         auto const& x = g.at(v);
         return x.what == structure::permute && x.attribute == transpose_::attribute(x.dims.rank);
@@ -157,6 +158,13 @@ constexpr term trace(Op, Args const&... args) {
             return {g, detail::put_matmul(g, in[0], in[1])};
         } else {
             auto const dims = Op::shape_of(g, g.dims_of(detail::as_vertex(g, args))...);
+            if constexpr (Op::what != structure::call) g.are_numbers({in[0]});
+            if constexpr (Op::what == structure::rows || Op::what == structure::pick) g.is_index(in[1]);
+            if constexpr (Op::what == structure::dropout) {
+                g.is_index(in[2]);
+                if (g.dims_of(in[2]).rank != 1) g.mistake(g.dims_of(in[2]).rank, 1);
+                else g.meet(g.dims_of(in[2])[0], dim{2});
+            }
             if constexpr (Op::what == structure::rms_norm || Op::what == structure::layer_norm)
                 if (!detail::weights_are_vectors(g, in)) return Op::expand(args...);
             vertex v;
@@ -185,7 +193,8 @@ struct tracer {
     constexpr term input(std::string_view name, shape<extent> const& e, bool index) {
         for (int k = 0; k < g.input_count; ++k)
             if (auto const& x = g.inputs[static_cast<std::size_t>(k)]; !name.empty() && x.name == name) {
-                if (!(x.extents == e)) g.mistake(e.rank, x.extents.rank);
+                if (x.index != index) g.mistake(index, x.index);
+                g.same_extents(e, x.extents);
                 return {g, x.vertex};
             }
         vertex v;

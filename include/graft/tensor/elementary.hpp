@@ -133,7 +133,7 @@ struct abs_ : elementwise<1> {
     static constexpr auto pull(auto dy, auto, auto x) { return std::array{dy * ((x > 0.0) - (x < 0.0))}; }
 };
 struct relu_ : elementwise<1> {
-    GRAFT_INLINE static auto value(auto x) { return max(x, detail::all(x, 0)); }
+    GRAFT_INLINE static auto value(auto x) { return max(detail::all(x, 0), x); }  // not a number stays
     static constexpr auto pull(auto dy, auto, auto x) { return std::array{dy * (x > 0.0)}; }
 };
 /// Where both are equal each gets half.

@@ -80,7 +80,8 @@ struct variance_ {
 template <int... Axes>
 struct log_sum_exp_ : variance_<Axes...> {
     static constexpr auto expand(auto x) {
-        auto const most = make(detach_{}, max<Axes...>(x, keep));
+        auto const largest = make(detach_{}, max<Axes...>(x, keep));
+        auto const most = where(largest > -3e38, largest, 0.0);  // where all are -infinity, so is the result
         return log(sum<Axes...>(exp(x - most), keep)) + most;
     }
 };

@@ -80,6 +80,7 @@ struct merge_axes_ {
         if (!detail::has_axes<First, First == -1 ? First : First + 1>(algebra, x)) return x;
         shape<D> r;
         index_t const at = axis_of_rank(First, x.rank);
+        if (at + 1 >= x.rank) algebra.mistake(x.rank, at + 2);
         for (index_t a = 0; a < x.rank; ++a) {
             if (a == at + 1) r[r.rank - 1] = algebra.multiply(r[r.rank - 1], x[a]);
             else r.push(x[a]);
@@ -186,6 +187,7 @@ struct concat_ {
 template <int Axis, index_t Begin, index_t Count>
 struct part_ {
     static constexpr structure what = structure::part;
+    static_assert(Begin >= 0 && Count >= 0, "part: positions count from 0 on");
     static constexpr index_t begin = Begin;
     static constexpr unsigned attribute(index_t rank) { return static_cast<unsigned>(axis_of_rank(Axis, rank)); }
     template <class D> static constexpr shape<D> shape_of(auto& algebra, shape<D> x) {
