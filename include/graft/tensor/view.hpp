@@ -210,6 +210,8 @@ struct view : operand {
     constexpr view const& operator=(view const& x) const requires(!std::is_const_v<T>) { return computed(x); }
     template <Argument X> requires(!std::is_const_v<T>)
     constexpr view const& operator=(X const& x) const { return computed(as_operand(x)); }
+    template <Argument X> requires(std::is_const_v<T>)
+    view const& operator=(X const&) const = delete;  // its numbers are somebody's constants
     template <Argument X> requires(!std::is_const_v<T>)
     constexpr view const& operator+=(X const& x) const { return computed(*this + x); }
     template <Argument X> requires(!std::is_const_v<T>)
