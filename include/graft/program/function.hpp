@@ -45,7 +45,6 @@ template <class Source>
 struct function_of {
     using source = Source;
     using program = compiled<Source>;
-    static constexpr auto const& code() { return program::code; }
     static constexpr std::size_t inputs = static_cast<std::size_t>(compiled<Source>::built.input_count);
     static constexpr std::size_t numbers_count = static_cast<std::size_t>(compiled<Source>::built.scalars);
 
@@ -64,7 +63,7 @@ struct function_of {
 namespace detail {
 
 /// Visits an expression in the order in which it was traced.
-template <class F, class E>
+template <class F>
 struct collector {
     F& f;
     std::size_t numbers = 0;
@@ -110,7 +109,7 @@ struct collector {
 template <Operand... E>
 constexpr auto function(E const&... e) {
     function_of<detail::primal<operand_t<E>...>> f;
-    detail::collector<decltype(f), void> c{f};
+    detail::collector<decltype(f)> c{f};
     (c.visit(as_operand(e)), ...);
     return f;
 }

@@ -4,7 +4,6 @@
 
 #include <graft/kernel/product.hpp>
 #include <graft/kernel/rearrange.hpp>
-#include <graft/kernel/dropout.hpp>
 #include <graft/kernel/row_functions.hpp>
 #include <graft/program/fused_loop.hpp>
 #include <graft/program/graph_plan.hpp>

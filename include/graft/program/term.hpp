@@ -185,10 +185,9 @@ constexpr term trace(Op, Args const&... args) {
 
 namespace detail {
 
-/// What tracing an expression remembers: which unnamed views and numbers came before.
+/// Walks an expression from left to right and writes its graph: views and numbers become arguments in that order.
 struct tracer {
     graph_builder& g;
-    int views = 0;
 
     constexpr term input(std::string_view name, shape<extent> const& e, bool index) {
         for (int k = 0; k < g.input_count; ++k)
@@ -237,17 +236,6 @@ struct tracer {
     }
 };
 
-}  // namespace detail
-
-/// The graph of an expression, with one output.
-template <class E>
-constexpr graph_builder traced() {
-    graph_builder g;
-    g.outputs[static_cast<std::size_t>(g.output_count++)] = detail::tracer{g}.template of<E>().id;
-    return g;
-}
-
-namespace detail {
 template <class Formula>
 constexpr shape<extent> extents_of_formula() {
     graph_builder g;
@@ -256,6 +244,6 @@ constexpr shape<extent> extents_of_formula() {
     for (dim d : g.resolved(g.at(v).dims)) e.push(d.exact() ? extent{d.value} : any);
     return e;
 }
-}  // namespace detail
 
+}  // namespace detail
 }  // namespace graft
