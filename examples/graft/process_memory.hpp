@@ -41,6 +41,19 @@ inline bool read_number(char const* path, std::uint64_t& to) {
 /// Anonymous resident bytes of this process (RssAnon): what it cannot give back by dropping mapped files.
 inline std::uint64_t anonymous_bytes() { return detail::kilobytes_of("/proc/self/status", "RssAnon"); }
 
+/// The most that was ever resident, mapped files included (VmHWM), since the start or since `reset_peak_resident`.
+inline std::uint64_t peak_resident_bytes() { return detail::kilobytes_of("/proc/self/status", "VmHWM"); }
+/// Resident bytes of mapped files (RssFile): weights, a stream that lies in a file, the program itself.
+inline std::uint64_t file_bytes() { return detail::kilobytes_of("/proc/self/status", "RssFile"); }
+
+/// Lets `peak_resident_bytes` begin anew, at what is resident now; false where the system does not allow it.
+inline bool reset_peak_resident() {
+    std::FILE* const file = std::fopen("/proc/self/clear_refs", "we");
+    if (!file) return false;
+    bool const written = std::fputs("5", file) >= 0;
+    return std::fclose(file) == 0 && written;
+}
+
 /// Bytes that this process may still take: of the machine, of its control group, of its own limit.
 inline std::uint64_t available_bytes() {
     std::uint64_t most = std::numeric_limits<std::uint64_t>::max(), limit = 0, used = 0;

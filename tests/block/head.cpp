@@ -29,9 +29,11 @@ struct rig {
     loss_head<double> head() const {
         return {weight{reinterpret_cast<std::byte const*>(W.data()), vocabulary, wide, f32}, norm.data(), 1e-5};
     }
-    double loss(bool pull) {
+    double loss(bool pull, memory_visitor used = {}) {
         matrix<double> const g{gradient.data(), tokens, wide};
-        return head()({x.data(), tokens, wide}, list, targets, pull ? g : matrix<double>{}, 0.5, scratch.data());
+        auto h = head();
+        h.used = used;
+        return h({x.data(), tokens, wide}, list, targets, pull ? g : matrix<double>{}, 0.5, scratch.data());
     }
     /// The same, written out row by row.
     double written_out() const {
@@ -84,4 +86,31 @@ TEST_CASE("head: rows without a target have a gradient of exactly zero; without 
     r.list.clear(), r.targets.clear();
     CHECK(r.loss(true) == 0);
     for (double g : r.gradient) CHECK(g == 0);
+}
+
+TEST_CASE("head: tells which rows of W were read, each chunk once and in order, then the targets'; no bit changes") {
+    using told = std::vector<index_t>;
+    struct watcher {
+        std::byte const* start;
+        told seen{};
+        static void note(void* self, std::byte const* first, index_t bytes) {
+            auto& me = *static_cast<watcher*>(self);
+            index_t const row = wide * static_cast<index_t>(sizeof(float));
+            CHECK(((first - me.start) % row == 0 && bytes % row == 0));
+            me.seen.push_back((first - me.start) / row), me.seen.push_back(bytes / row);
+        }
+    };
+    rig plain, watched;
+    watcher w{reinterpret_cast<std::byte const*>(watched.W.data())};
+    memory_visitor const used{&watcher::note, &w};
+    told const chunks{0, 512, 512, 512, 1024, 13}, targets{1036, 1, 0, 1, 511, 1};
+
+    CHECK(watched.loss(false, used) == plain.loss(false));
+    CHECK(w.seen == chunks);
+    w.seen.clear();
+    CHECK(watched.loss(true, used) == plain.loss(true));
+    told all = chunks;
+    all.insert(all.end(), targets.begin(), targets.end());
+    CHECK(w.seen == all);
+    CHECK(watched.gradient == plain.gradient);
 }

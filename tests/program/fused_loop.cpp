@@ -78,3 +78,24 @@ TEST_CASE("fused loop: a chain of forty operations with a result on the way") {
         close(found[2], reduced(expected, 1, false, 0, added), 1e-13);
     }
 }
+
+TEST_CASE("fused loop: every remainder after the packs that are computed at a time, with functions and without") {
+    constexpr auto f = function(log(exp(a * b) + 1.0) * tanh(a) + silu(b), a * b + a, a + b);
+    for (index_t const rows : {1, 3})
+        for (index_t n = 1; n < 9 * native_width<float> + 3; n += 1 + n / 40) {
+            CAPTURE(n);
+            box const x = domain{-2, 2}.made(sized({rows, n}), 1), y = domain{-2, 2}.made(sized({n}), 2);
+            auto const curves = [](double p, double q) {
+                return std::log(std::exp(p * q) + 1) * std::tanh(p) + q / (1 + std::exp(-q));
+            };
+            boxes const expected{each(curves, x, y), each([](double p, double q) { return p * q + p; }, x, y),
+                                 each([](double p, double q) { return p + q; }, x, y)};
+            auto const found = outputs_of<double>(f, {x, y}, n % 4, a, b);
+            auto const rounded = outputs_of<float>(f, {x, y}, n % 4, a, b);
+            for (std::size_t k = 0; k < expected.size(); ++k) {
+                CAPTURE(k);
+                close(found[k], expected[k], 1e-14);
+                close(rounded[k], expected[k], 1e-6);
+            }
+        }
+}

@@ -20,7 +20,7 @@ constexpr transformer_sizes tiny{
 
 template <class S>
 constexpr auto plan_of(transformer_sizes const& n, S s) {
-    return make_plan(code, make_schedule(code, s), n, {4, s.tile, 1});
+    return make_plan(code, make_schedule(code, s, n), n, {4, 1, answers_of(s).in_place});
 }
 
 // The program: streams, norms, seven maps, two rotations, attention, the fused gate; shared values once.
@@ -91,7 +91,7 @@ TEST_CASE("plan: buffers are aligned, inside the peak, and the peak is reached")
 }
 
 TEST_CASE("plan: what no pull reads is not computed again") {
-    auto const s = make_schedule(code, mesp{});
+    auto const s = make_schedule(code, mesp{}, qwen);
     index_t down = 0;
     for (index_t e = s.backward; e < s.size; ++e) down += s.at(e).what == act::run && s.at(e).step == code.last(1);
     CHECK(down == 0);

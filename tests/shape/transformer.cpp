@@ -12,6 +12,11 @@ constexpr transformer_shape tiny{
 static_assert(!tiny.tokens.exact && tiny.width.exact);
 static_assert(bounds(tiny).tokens == 64 && bounds(tiny).rank == 4 && bounds(tiny).targets == all_targets);
 static_assert(q_width::of(bounds(tiny)) == 32 && kv_width::of(bounds(tiny)) == 16 && hidden::of(bounds(tiny)) == 48);
+static_assert(!bounds(tiny).stored_weights && bounds([] {
+                  auto n = tiny;
+                  n.stored_weights = true;
+                  return n;
+              }()).stored_weights);
 // An axis fits itself; after a mistake everything fits.
 static_assert(fits<width, width> && !fits<width, hidden> && fits<unknown, hidden> && fits<width, unknown>);
 static_assert(std::is_same_v<agreed<width, width>, width> && std::is_same_v<agreed<width, hidden>, unknown>);

@@ -19,3 +19,10 @@ TEST_CASE_TEMPLATE("stream: a register of any type and width arrives whole, and 
     finish_past_caches();
     for (index_t i = 0; i < lines; ++i) CHECK(to[i] == (i >= at && i < at + W ? static_cast<T>(i - at + 1) : T(0)));
 }
+
+TEST_CASE("stream: stores may be expected anywhere, and change nothing") {
+    alignas(line_bytes) std::int32_t to[16] = {1, 2, 3};
+    for (index_t i = 0; i < 16; ++i) expect_stores(to + i);
+    expect_stores(nullptr);
+    for (index_t i = 0; i < 16; ++i) CHECK(to[i] == (i < 3 ? i + 1 : 0));
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each strategy schedules, read as text: r = run, c = close, p = pull, | = a new scene, ! = the backward begins.
+// What each strategy schedules, read as text: r = run, c = close, p = pull, h = hold, | = a new scene, ! = the backward begins.
 #include <graft/block/llama.hpp>
 #include <graft/rule/rules.hpp>
 #include <graft/strategy/full.hpp>
@@ -15,15 +15,18 @@ namespace {
 
 constexpr auto code = flatten<llama<lora>>();
 
-std::string schedule_of(auto strategy) {
-    auto const s = make_schedule(code, strategy);
+constexpr transformer_sizes tiny{
+    .tokens = 64, .width = 64, .heads = 4, .kv_heads = 2, .head = 16, .hidden = 176, .rank = 4};
+
+std::string schedule_of(auto strategy, block_role role = {}, transformer_sizes const& n = tiny) {
+    auto const s = make_schedule(code, strategy, n, role);
     std::string out;
     index_t scene = s.size ? s.at(0).scene : 0;
     for (index_t e = 0; e < s.size; ++e) {
         if (e == s.backward) out += " ! ";
         else if (s.at(e).scene != scene) out += " | ";
         scene = s.at(e).scene;
-        char const c = "rcp"[static_cast<int>(s.at(e).what)];
+        char const c = "rcph"[static_cast<int>(s.at(e).what)];
         out += s.at(e).tiled ? static_cast<char>(c - 'a' + 'A') : c;
     }
     return out;

@@ -19,6 +19,7 @@ struct bench_top {
     static constexpr transformer_sizes const& n = bench_sizes;
     using runs = machine<Block, double>;
     typename runs::plan plan;
+    typename runs::packed packed{plan};
     layer_weights<Block, double> weights;
     std::deque<std::vector<std::byte>> matrices;
     std::deque<std::vector<float>> vectors;
@@ -31,7 +32,7 @@ struct bench_top {
 
     template <class Strategy>
     explicit bench_top(Strategy s)
-        : plan(make_plan(runs::code, make_schedule(runs::code, s), n, {sizeof(double), s.tile, 1})),
+        : plan(make_plan(runs::code, make_schedule(runs::code, s, n), n, {sizeof(double), 1})),
           panel(static_cast<std::size_t>(product_panel_bytes<double>) + 64),
           memory(plan.scratch_bytes + plan.kept_bytes + 64) {
         std::uint64_t seed = 100;
@@ -84,7 +85,7 @@ struct bench_top {
     typename runs::place place() {
         std::byte* const at = memory.span.data();
         return {
-            n,           around,          weights, on,     plan, n.tokens, at, at + plan.scratch_bytes, entry.data(),
+            n,           around,          weights, on, packed.view(), n.tokens, at, at + plan.scratch_bytes, entry.data(),
             exit.data(), gradient.data(), true,    nullptr};
     }
     /// <cotangent, block(entry)>

@@ -2,6 +2,7 @@
 // graft: each problem as an expression; its derivative is what `gradient` makes of it.
 #include <graft/program/assign.hpp>
 #include <graft/program/prepare_heap.hpp>
+#include <graft/program/triangular.hpp>
 #include <graft/tensor/tensor.hpp>
 
 #include <memory>
@@ -38,90 +39,86 @@ work work_of(Value value, Both both, Put put_gradient) {
 // Points are taken in tiles, so that what lies between a tile's points and its value stays in the cache. Three
 // functions: from the parameters to what a tile needs, from that to its value, and back with the tiles' gradients.
 
-/// What all functions of one width share: how a packed factor becomes a matrix.
+/// Where a matrix's numbers lie in a packed factor; above the diagonal, where nothing is read, any number.
 template <index_t D>
-struct places {
-    tensor<std::int32_t, D * D> entries;                // where a matrix's number lies in a packed factor
-    tensor<double, D * D, 1> below, diagonal;           // 1 there
-    tensor<std::int32_t, D> first;                      // 0 … D − 1: the logarithms of a diagonal
-    places() {
-        for (index_t row = 0; row < D; ++row) {
-            first(row) = static_cast<std::int32_t>(row);
-            for (index_t column = 0; column < D; ++column) {
-                index_t const at = row * D + column, before = column * (D - 1) - column * (column - 1) / 2;
-                entries(at) = static_cast<std::int32_t>(row > column ? D + before + row - column - 1 : row);
-                below(at, 0) = row > column, diagonal(at, 0) = row == column;
-            }
+tensor<std::int32_t, D * D> places() {
+    tensor<std::int32_t, D * D> entries;
+    for (index_t row = 0; row < D; ++row)
+        for (index_t column = 0; column < D; ++column) {
+            index_t const before = column * (D - 1) - column * (column - 1) / 2;
+            entries(row * D + column) =
+                static_cast<std::int32_t>(row > column ? D + before + row - column - 1 : row);
         }
-    }
-};
+    return entries;
+}
 
 template <index_t D>
 struct mixture_of {
+    static constexpr index_t packed = D * (D + 1) / 2;
     static constexpr symbol<"alphas", any> alphas{};
     static constexpr symbol<"means", any, D> means{};
-    static constexpr symbol<"factors", any, any> factors{};  // components × D (D + 1) / 2
+    static constexpr symbol<"factors", any, packed> factors{};
     static constexpr index_symbol<"entries", D * D> entries{};
-    static constexpr symbol<"below", D * D, 1> below{};
-    static constexpr symbol<"diagonal", D * D, 1> diagonal{};
-    static constexpr index_symbol<"first", D> first{};
-    static constexpr symbol<"x", any, D> x{};
-    static constexpr symbol<"stacked", any, D> stacked{};    // every Q, one below the other: components · D rows
-    static constexpr symbol<"middle", any> middle{};         // every Q mean
+    static constexpr symbol<"x", D, any> x{};                // a point in each column
+    static constexpr symbol<"stacked", any, D, D> stacked{};  // every Q
+    static constexpr symbol<"middle", any, D> middle{};      // every Q mean
     static constexpr symbol<"offsets", any> offsets{};       // alpha + the logarithm of Q's determinant
-    static constexpr symbol<"dstacked", any, D> dstacked{};
-    static constexpr symbol<"dmiddle", any> dmiddle{};
+    static constexpr symbol<"dstacked", any, D, D> dstacked{};
+    static constexpr symbol<"dmiddle", any, D> dmiddle{};
     static constexpr symbol<"doffsets", any> doffsets{};
 
-    static constexpr auto logarithms = rows(transpose(factors), first);  // D × components
-    static constexpr auto matrices = formula(
-        [](auto packed, auto where_q, auto lower, auto on) {
-            auto const e = rows(transpose(packed), where_q);  // D² × components
-            return merge_axes<0>(split_axis<-1, D>(transpose(where(on, exp(e), e * lower))));
-        },
-        factors, entries, below, diagonal);
-    static constexpr auto middles = merge_axes<0>(
-        sum<-1>(split_axis<0, D>(matrices) * insert_axis<1>(means)));
+    static constexpr auto by_place = transpose(factors);  // packed × components
+    static constexpr auto logarithms = part<0, 0, D>(by_place);
+    static constexpr auto numbers = concat<0>(exp(logarithms), part<0, D, packed - D>(by_place));
+    static constexpr auto matrices = split_axis<-1, D>(transpose(rows(numbers, entries)));
+    static constexpr auto middles = merge_axes<1>(lower_matmul(matrices, insert_axis<2>(means)));
     static constexpr auto offset = alphas + sum<0>(logarithms);
     static constexpr auto term = sum(formula(
         [](auto points, auto q, auto m, auto o) {
-            auto const away = split_axis<-1, D>(matmul(points, transpose(q)) - m);  // points × components × D
-            return log_sum_exp<-1>(o - 0.5 * sum<-1>(square(away)));
+            auto const away = lower_matmul(q, points) - insert_axis<2>(m);  // components × D × points
+            return log_sum_exp<0>(insert_axis<1>(o) - 0.5 * sum<1>(square(away)));
         },
         x, stacked, middle, offsets));
 
     bench::mixture const& p;
     index_t tile;  // a divisor of the points; what a tile makes is about a megabyte
-    places<D> fixed;
-    tensor<double, any, D> q, dq;
-    tensor<double, any> m, dm, o, dof;
+    tensor<double, any, any> points;  // tiles × (D · tile)
+    tensor<std::int32_t, D * D> place = places<D>();
+    tensor<double, any, D, D> dq;
+    tensor<double, any, D> dm;
+    tensor<double, any> dof;
 
     explicit mixture_of(bench::mixture const& of)
-        : p(of),
-          tile(of.points),
-          q(of.components * D), dq(of.components * D), m(of.components * D), dm(of.components * D),
-          o(of.components), dof(of.components) {
-        while (tile * of.components * D > 160'000 && tile % 2 == 0) tile /= 2;
+        : p(of), tile(tile_of(of)), points(of.points / tile, D * tile), dq(of.components), dm(of.components),
+          dof(of.components) {
+        for (index_t i = 0; i < p.points; i += tile)
+            view<double, D, any>(&points(i / tile, 0), {{D, tile}}) =
+                transpose(view<double const, any, D>(p.x.data() + i * D, {{tile, D}}));
+    }
+    static index_t tile_of(bench::mixture const& p) {
+        if (char const* t = getenv("TILE")) return atoi(t);
+        index_t tile = p.points;
+        while (tile * p.components * D > 160'000 && tile % 5 == 0) tile /= 5;
+        return tile;
     }
 
     /// The prior: everything that needs no point.
     auto prior() const {
-        return 0.5 * p.gamma * p.gamma * sum(square(matrices)) - p.m * sum(logarithms) -
+        return 0.5 * p.gamma * p.gamma * sum(square(numbers)) - p.m * sum(logarithms) -
                static_cast<double>(p.points) * log_sum_exp(alphas) + p.constant;
     }
-    auto with_parameters(auto const& f) const {
+    auto with_parameters(auto const& f, auto const&... more) const {
         double const* const at = p.parameters.data();
         return prepare<double>(f, alphas = vector_of(at, p.components),
                                means = view<double const, any, D>(at + p.components, {{p.components, D}}),
-                               factors = matrix_of(at + p.components * (1 + D), p.components, p.factor()),
-                               entries = fixed.entries, below = fixed.below, diagonal = fixed.diagonal,
-                               first = fixed.first);
+                               factors = view<double const, any, packed>(at + p.components * (1 + D),
+                                                                         {{p.components, packed}}),
+                               entries = place, more...);
     }
-    auto points(index_t from) const {
-        return x = view<double const, any, D>(p.x.data() + from * D, {{tile, D}});
-    }
-    auto with_points(auto const& f) const {
-        return prepare<double>(f, points(0), stacked = q, middle = m, offsets = o);
+    auto tile_at(index_t i) const { return x = view<double const, D, any>(&points(i, 0), {{D, tile}}); }
+    auto with_points(auto const& f, auto const& from) const {
+        return prepare<double>(f, tile_at(0), stacked = from.template output<0>(), middle = from.template output<1>(),
+                               offsets = from.template output<2>());
     }
 };
 
@@ -131,34 +128,26 @@ work mixture_work(bench::mixture const& p) {
     auto const s = std::make_shared<M>(p);
     auto const shared = [](auto f) { return std::make_shared<decltype(f)>(std::move(f)); };
     auto const set_up = shared(s->with_parameters(function(M::matrices, M::middles, M::offset, s->prior())));
-    auto const value = shared(s->with_points(M::term));
-    auto const both = shared(s->with_points(value_and_gradient(M::term, wrt(M::stacked, M::middle, M::offsets))));
-    auto const back = [&] {
-        auto const all = sum(M::dstacked * M::matrices) + sum(M::dmiddle * M::middles) + sum(M::doffsets * M::offset) +
-                         s->prior();
-        double const* const at = p.parameters.data();
-        return shared(prepare<double>(
-            gradient(all, wrt(M::alphas, M::means, M::factors)), M::alphas = vector_of(at, p.components),
-            M::means = view<double const, any, D>(at + p.components, {{p.components, D}}),
-            M::factors = matrix_of(at + p.components * (1 + D), p.components, p.factor()),
-            M::entries = s->fixed.entries, M::below = s->fixed.below, M::diagonal = s->fixed.diagonal,
-            M::first = s->fixed.first, M::dstacked = s->dq, M::dmiddle = s->dm, M::doffsets = s->dof));
-    }();
-    auto const begin = [=] {
-        (*set_up)();
-        s->q = set_up->template output<0>(), s->m = set_up->template output<1>(), s->o = set_up->template output<2>();
-        return *set_up->template output<3>().data;
-    };
+    auto const value = shared(s->with_points(M::term, *set_up));
+    auto const both =
+        shared(s->with_points(value_and_gradient(M::term, wrt(M::stacked, M::middle, M::offsets)), *set_up));
+    auto const back = shared(s->with_parameters(
+        gradient(sum(M::dstacked * M::matrices) + sum(M::dmiddle * M::middles) + sum(M::doffsets * M::offset) +
+                     s->prior(),
+                 wrt(M::alphas, M::means, M::factors)),
+        M::dstacked = s->dq, M::dmiddle = s->dm, M::doffsets = s->dof));
     return {[=, &p](double* to) {
-                *to = begin();
-                for (index_t i = 0; i < p.points; i += s->tile)
-                    value->bind(s->points(i)), (*value)(), *to += value->value();
+                (*set_up)();
+                *to = *set_up->template output<3>().data;
+                for (index_t i = 0; i < p.points / s->tile; ++i)
+                    value->bind(s->tile_at(i)), (*value)(), *to += value->value();
             },
             [=, &p](double* to, double* derivative) {
-                *to = begin();
+                (*set_up)();
+                *to = *set_up->template output<3>().data;
                 s->dq = 0.0, s->dm = 0.0, s->dof = 0.0;
-                for (index_t i = 0; i < p.points; i += s->tile) {
-                    both->bind(s->points(i)), (*both)(), *to += both->value();
+                for (index_t i = 0; i < p.points / s->tile; ++i) {
+                    both->bind(s->tile_at(i)), (*both)(), *to += both->value();
                     s->dq += both->gradient(M::stacked), s->dm += both->gradient(M::middle);
                     s->dof += both->gradient(M::offsets);
                 }

@@ -28,8 +28,9 @@ struct model_config {
 
 /// The sizes of a model's block for batches of at most `tokens` rows and adapters of `rank` on `targets`.
 constexpr transformer_sizes sizes_of(model_config const& c, index_t tokens, index_t rank = 0,
-                                     unsigned targets = all_targets, index_t cached = 0) {
-    return {tokens, c.width, c.heads, c.kv_heads, c.head, c.hidden, rank, targets, cached};
+                                     unsigned targets = all_targets, index_t cached = 0,
+                                     bool stored_weights = false) {
+    return {tokens, c.width, c.heads, c.kv_heads, c.head, c.hidden, rank, targets, cached, stored_weights};
 }
 
 }  // namespace graft

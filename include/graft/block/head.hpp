@@ -5,6 +5,7 @@
 #include <graft/kernel/cross_entropy.hpp>
 #include <graft/kernel/norm.hpp>
 #include <graft/memory/buffer.hpp>
+#include <graft/memory/visitor.hpp>
 #include <graft/quant/weight.hpp>
 
 #include <span>
@@ -15,12 +16,14 @@ namespace graft {
 ///
 /// shapes   x: tokens × width    W: vocabulary × width, in its file's format    norm: width
 /// The logits are never formed: chunks of the vocabulary stream by, once (`kernel/cross_entropy.hpp`). Rows without a
-/// target are left out before anything is computed; their gradient is exactly zero.
+/// target are left out before anything is computed; their gradient is exactly zero. `used` is told which rows of W were
+/// read, chunk by chunk; it changes no bit.
 template <class T>
 struct loss_head {
     weight W;
     float const* norm = nullptr;
     double epsilon = 1e-5;
+    memory_visitor used{};
 
     /// Bytes of scratch for `rows` rows with a target.
     static constexpr index_t scratch_bytes(index_t rows, index_t width) {
@@ -39,10 +42,11 @@ struct loss_head {
 
         gather_rows(picked, x, list);
         rms_norm(z, picked, norm, epsilon);
-        if (!gradient) return cross_entropy(matrix<T>{}, z, W, targets, scale, space);
+        if (!gradient)
+            return cross_entropy(matrix<T>{}, z, W, targets, scale, space, std::span<T>{}, cross_entropy_chunk, used);
 
         auto const dz = gradient.slice(0, rows).as_fresh();
-        double const loss = cross_entropy(dz, z, W, targets, scale, space);
+        double const loss = cross_entropy(dz, z, W, targets, scale, space, std::span<T>{}, cross_entropy_chunk, used);
         rms_norm_pull(dz, dz, picked, norm, epsilon);
         spread_rows(gradient, list);
         return loss;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operating system's calls that change files, with a place to make each of them fail.  (layer 16: io)
+// The operating system's calls that change files or their pages, with a place to make each fail. (layer 16: io)
 #pragma once
 
 #include <graft/base/result.hpp>
@@ -14,12 +14,13 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace graft {
 
-/// The calls that savers make.
+/// The calls that savers make, and those about pages of files.
 enum class file_call : unsigned char {
     create,
     write,
@@ -29,12 +30,16 @@ enum class file_call : unsigned char {
     remove,
     make_directory,
     remove_directory,
-    sync_directory
+    sync_directory,
+    reserve,
+    map,
+    write_back,
+    release
 };
 
 /// Every change a saver makes to the disk goes through here. `before` may look at each call and make it fail by
 /// returning an errno instead of 0: this is how the tests stop a save at its N-th step. A write that is made to fail
-/// writes half.
+/// writes half. Pages that leave memory, and files that are memory, go through here as well.
 struct file_calls {
     int (*before)(void* self, file_call call, char const* path) = nullptr;
     void* self = nullptr;
@@ -96,6 +101,35 @@ struct file_calls {
         ::close(handle);
         errno = code;
         return done;
+    }
+
+    /// A new file as `create` makes it, to write and to read.
+    int create_scratch(std::string const& path) const {
+        if (!allowed(file_call::create, path)) return -1;
+        return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    }
+    /// Makes a file `bytes` long with room on the disk for all of them.
+    bool reserve(int handle, std::size_t bytes, std::string const& path) const {
+        if (!allowed(file_call::reserve, path)) return false;
+        do errno = ::posix_fallocate(handle, 0, static_cast<off_t>(bytes));
+        while (errno == EINTR);
+        return errno == 0;
+    }
+    /// A file's bytes as memory to read and to write; null with errno.
+    void* map(int handle, std::size_t bytes, std::string const& path) const {
+        if (!allowed(file_call::map, path)) return nullptr;
+        void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, handle, 0);
+        return at == MAP_FAILED ? nullptr : at;
+    }
+    /// Starts to write what was changed in a run of a mapped file, and does not wait for it.
+    bool write_back(int handle, std::size_t first, std::size_t bytes, std::string const& path) const {
+        return allowed(file_call::write_back, path) &&
+               ::sync_file_range(handle, static_cast<off_t>(first), static_cast<off_t>(bytes),
+                                 SYNC_FILE_RANGE_WRITE) == 0;
+    }
+    /// Whole pages of a mapped file leave this process's memory; they come back from the file when they are touched.
+    bool release(void* first, std::size_t bytes, std::string const& path) const {
+        return allowed(file_call::release, path) && ::madvise(first, bytes, MADV_DONTNEED) == 0;
     }
 
 private:

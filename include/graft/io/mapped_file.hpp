@@ -71,6 +71,8 @@ public:
 
     std::span<std::byte const> bytes() const { return {static_cast<std::byte const*>(start), length}; }
     std::string const& path() const { return name; }
+    /// Whether the bytes are pages of the file: only those can leave memory and come back (`io/page_release.hpp`).
+    bool is_mapped() const { return mapped; }
 
 private:
     result<void> load(int handle, file_access access) {

@@ -27,14 +27,15 @@ std::string module_of(index_t layer) {
 
 }  // namespace detail
 
-/// A copy of all adapters of a model's layers, rows in the order of adapter files.
+/// A copy of all adapters of a model's layers, rows in the order of adapter files. `open(l)` before layer l is read.
 template <class Block, class T>
-adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool rank_stabilised,
-                     std::string base_name) {
+adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool rank_stabilised, std::string base_name,
+                     auto&& open) {
     adapter a;
     a.base_name = std::move(base_name), a.arch = m.config.arch;
     a.rank = rank, a.alpha = alpha, a.rslora = rank_stabilised;
     for (index_t l = 0; l < m.config.layers; ++l) {
+        open(l);
         auto const& layer = m.layers[static_cast<std::size_t>(l)];
         layer.visit([&](auto op, auto const& w) {
             using Op = decltype(op);
@@ -54,6 +55,11 @@ adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool 
     }
     return a;
 }
+template <class Block, class T>
+adapter take_adapter(model<Block, T> const& m, index_t rank, double alpha, bool rank_stabilised,
+                     std::string base_name) {
+    return take_adapter(m, rank, alpha, rank_stabilised, std::move(base_name), [](index_t) {});
+}
 
 /// What a set of adapters needs to be laid out: the largest rank, the maps that occur.
 struct adapter_extent {
@@ -67,10 +73,12 @@ inline adapter_extent extent_of(adapter const& a) {
 }
 
 /// Writes a (checked) adapter into layers whose adapters were laid with `scale` and extent_of(a): smaller ranks are
-/// padded with zeros, and a module's own scale is folded into its B.
+/// padded with zeros, and a module's own scale is folded into its B. `open(l)` before layer l is written, `close(l)`
+/// after.
 template <class Block, class T>
-void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale) {
+void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale, auto&& open, auto&& close) {
     for (index_t l = 0; l < m.config.layers; ++l) {
+        open(l);
         auto& layer = m.layers[static_cast<std::size_t>(l)];
         layer.visit([&](auto op, auto& w) {
             using Op = decltype(op);
@@ -97,7 +105,12 @@ void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale) 
                             static_cast<T>(factor * static_cast<double>(b[static_cast<std::size_t>(o * p->rank + r)]));
             }
         });
+        close(l);
     }
+}
+template <class Block, class T>
+void put_adapter(model<Block, T> const& m, adapter const& a, double laid_scale) {
+    put_adapter(m, a, laid_scale, [](index_t) {}, [](index_t) {});
 }
 
 }  // namespace graft

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <graft/io/checkpoint.hpp>
+#include <graft/quant/stored.hpp>
 #include <graft/train/fit.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 #include <string>
@@ -15,8 +17,34 @@ namespace graft {
 
 namespace detail {
 
-inline bool all_finite(std::span<float const> numbers) {
-    return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
+inline bool all_finite(std::span<std::byte const> numbers, resting how) {
+    constexpr index_t run = 256;
+    float some[run];
+    auto const each = bytes_of<float>(how), count = static_cast<index_t>(numbers.size()) / each;
+    for (index_t i = 0; i < count; i += run) {
+        index_t const n = std::min(run, count - i);
+        take_up(how, numbers.data() + i * each, n, some);
+        if (!std::all_of(some, some + n, [](float x) { return std::isfinite(x); })) return false;
+    }
+    return true;
+}
+
+/// What a run's state is made of.
+struct state_part {
+    char const* name;
+    std::span<std::byte> bytes;
+    bool checked;  // numbers that must be finite
+    resting how;
+};
+template <class Trainer>
+std::array<state_part, 3> state_parts(Trainer& t) {
+    resting const how = t.parameters_rest();
+    return {{{how == resting::same  ? "adapters.f32"
+              : how == resting::f16 ? "adapters.f16"
+                                    : "adapters.bf16",
+              t.parameter_bytes(), true, how},
+             {"optimizer.f32", std::as_writable_bytes(t.optimizer_state()), true, resting::same},
+             {"strategy.f64", std::as_writable_bytes(t.strategy_memory()), false, resting::same}}};
 }
 
 inline constexpr std::pair<char const*, index_t fit_progress::*> progress_keys[] = {
@@ -32,16 +60,18 @@ inline constexpr std::pair<char const*, index_t fit_progress::*> progress_keys[]
 template <class Trainer>
 result<void> save_training(std::string const& directory, Trainer& t, fit_progress const& progress,
                            nlohmann::json manifest = nlohmann::json::object()) {
-    if (!detail::all_finite(t.parameters()) || !detail::all_finite(t.optimizer_state()))
-        return problem{cause::diverged,
+    auto const parts = detail::state_parts(t);
+    for (auto const& p : parts)
+        if (p.checked && !detail::all_finite(p.bytes, p.how))
+            return problem{cause::diverged,
                        {},
                        "the adapter has numbers that are not finite and is not saved",
                        "step " + std::to_string(progress.step),
                        {},
                        {},
                        "a smaller --lr; earlier checkpoints are kept"};
-    named_blob const blobs[] = {{"adapters.f32", std::as_bytes(t.parameters())},
-                                {"optimizer.f32", std::as_bytes(t.optimizer_state())}};
+    named_blob const blobs[] = {
+        {parts[0].name, parts[0].bytes}, {parts[1].name, parts[1].bytes}, {parts[2].name, parts[2].bytes}};
     for (auto const& [key, member] : detail::progress_keys) manifest["state"][key] = progress.*member;
     return save_checkpoint(directory, static_cast<std::uint64_t>(progress.step), manifest, blobs);
 }
@@ -60,25 +90,24 @@ result<fit_progress> load_training(checkpoint const& c, Trainer& t) {
             return problem{cause::bad_file, file, "a count is negative", "key '" + std::string(key) + "'", {}, {}, {}};
         progress.*member = *n;
     }
-    std::pair<char const*, std::span<float>> const parts[] = {{"adapters.f32", t.parameters()},
-                                                              {"optimizer.f32", t.optimizer_state()}};
-    for (auto const& [name, to] : parts) {
-        blob const* const b = c.find(name);
-        if (!b || b->bytes.size() != to.size_bytes())
+    auto const parts = detail::state_parts(t);
+    for (auto const& p : parts) {
+        blob const* const b = c.find(p.name);
+        if (!b || b->bytes.size() != p.bytes.size())
             return problem{cause::mismatch,
                            c.path,
                            "does not fit the model and the options",
-                           "file '" + std::string(name) + "'",
-                           std::to_string(to.size_bytes()) + " bytes",
+                           "file '" + std::string(p.name) + "'",
+                           std::to_string(p.bytes.size()) + " bytes",
                            b ? std::to_string(b->bytes.size()) : "none",
                            {}};
     }
-    for (auto const& [name, to] : parts) {
-        blob const& b = *c.find(name);
-        std::copy(b.bytes.begin(), b.bytes.end(), std::as_writable_bytes(to).begin());
-        if (!detail::all_finite(to))
+    for (auto const& p : parts) {
+        blob const& b = *c.find(p.name);
+        std::copy(b.bytes.begin(), b.bytes.end(), p.bytes.begin());
+        if (p.checked && !detail::all_finite(p.bytes, p.how))
             return problem{
-                cause::bad_file, c.path, "a number is not finite", "file '" + std::string(name) + "'", {}, {}, {}};
+                cause::bad_file, c.path, "a number is not finite", "file '" + std::string(p.name) + "'", {}, {}, {}};
     }
     t.resume_at(progress.updates);
     return progress;

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace graft {
 
@@ -43,17 +44,22 @@ public:
     virtual double accumulate(batch const& b, double scale) = 0;
     virtual double evaluate(batch const& b) = 0;
     virtual update_report apply(double rate) = 0;
+    virtual update_report update(batch const& b, double scale, double rate) = 0;
+    virtual bool fuses() const = 0;
     virtual void discard() = 0;
 
-    virtual std::span<float> parameters() = 0;
+    virtual std::span<float> parameters() = 0;           // where they rest as floats
+    virtual std::span<std::byte> parameter_bytes() = 0;  // as they rest
     virtual std::span<float> optimizer_state() = 0;
+    virtual std::span<double> strategy_memory() = 0;
+    virtual resting parameters_rest() const = 0;
     virtual index_t steps() const = 0;
     virtual void resume_at(index_t step) = 0;
     virtual bool trains() const = 0;  // false: its strategy only runs forward
     virtual training_memory const& memory() const = 0;
     virtual index_t high_water() const = 0;
 
-    virtual adapter take() const = 0;
+    virtual adapter take() = 0;
     virtual result<void> put(adapter const& a) = 0;
     virtual opened_model const& model() const = 0;
 };
@@ -87,22 +93,23 @@ public:
     double accumulate(batch const& b, double scale) override { return runs.accumulate(b, scale); }
     double evaluate(batch const& b) override { return runs.evaluate(b); }
     update_report apply(double rate) override { return runs.apply(rate); }
+    update_report update(batch const& b, double scale, double rate) override { return runs.update(b, scale, rate); }
+    bool fuses() const override { return runs.fuses(); }
     void discard() override { runs.discard(); }
     std::span<float> parameters() override { return runs.parameters(); }
+    std::span<std::byte> parameter_bytes() override { return runs.parameter_bytes(); }
     std::span<float> optimizer_state() override { return runs.optimizer_state(); }
+    std::span<double> strategy_memory() override { return runs.strategy_memory(); }
+    resting parameters_rest() const override { return how.adapters; }
     index_t steps() const override { return runs.steps(); }
     void resume_at(index_t step) override { runs.resume_at(step); }
-    bool trains() const override {
-        if constexpr (requires { how.strategy.trains(); })
-            return how.strategy.trains();
-        else
-            return !std::is_same_v<Strategy, inference>;
-    }
+    bool trains() const override { return answers_of(how.strategy).trains; }
     training_memory const& memory() const override { return runs.memory(); }
     index_t high_water() const override { return runs.high_water(); }
 
-    adapter take() const override {
-        return take_adapter(runs.of(), how.rank, how.alpha, how.rank_stabilised, opened->file.name);
+    adapter take() override {
+        return take_adapter(runs.of(), how.rank, how.alpha, how.rank_stabilised, opened->file.name,
+                            [&](index_t l) { runs.open_layer(l); });
     }
     result<void> put(adapter const& a) override {
         auto const extent = extent_of(a);
@@ -114,11 +121,15 @@ public:
                            "a rank of at most " + std::to_string(how.rank) + ", and no maps but the tuner's targets",
                            "rank " + std::to_string(extent.rank),
                            "a tuner with the adapter's rank and targets"};
-        put_adapter(runs.of(), a, adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised));
+        put_adapter(
+            runs.of(), a, adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised),
+            [&](index_t l) { runs.open_layer(l); }, [&](index_t l) { runs.close_layer(l); });
         return {};
     }
     result<std::unique_ptr<token_feed>> feed(index_t context) override {
-        return block_feed<Block>::make(runs.of(), context, pool.handle(nullptr, 0), how.rank, how.targets);
+        model<Block> m = runs.of();
+        if (how.adapters != resting::same) m.layers = wake();
+        return block_feed<Block>::make(m, context, pool.handle(nullptr, 0), how.rank, how.targets);
     }
     opened_model const& model() const override { return *opened; }
 
@@ -133,6 +144,19 @@ private:
           runs(bound.net, how, place.bytes(), pool.handle(nullptr, 0)) {
         runs.start(seed);
     }
+    /// Layers whose adapters are floats, for as long as the tuner lives: what answers reads all of them at every token.
+    std::span<layer_weights<Block, float>> wake() {
+        auto const each = adapter_numbers<Block>(runs.dimensions());
+        awake.assign(runs.of().layers.begin(), runs.of().layers.end());
+        awake_numbers.resize(static_cast<std::size_t>(each * runs.of().config.layers));
+        auto const bytes = runs.parameter_bytes();
+        take_up(how.adapters, bytes.data(), static_cast<index_t>(awake_numbers.size()), awake_numbers.data());
+        auto const scale = static_cast<float>(adapter_scale(how.alpha, how.rank, how.rank_stabilised));
+        for (std::size_t l = 0; l < awake.size(); ++l)
+            lay_adapters(awake[l], runs.dimensions(), awake_numbers.data() + static_cast<index_t>(l) * each,
+                         static_cast<float*>(nullptr), scale);
+        return awake;
+    }
     static settings with_lanes(settings s, index_t lanes) { return s.lanes = lanes, s; }
 
     std::shared_ptr<opened_model const> opened;
@@ -141,6 +165,8 @@ private:
     thread_pool pool;
     settings how;
     trainer_type runs;
+    std::vector<layer_weights<Block, float>> awake;
+    std::vector<float> awake_numbers;
 };
 
 /// Fine-tunes: the calls that are the same on a type that is fixed (`tuner`) and on any model (`any_tuner`).
@@ -175,7 +201,7 @@ public:
     }
 
     /// The adapter as PEFT's directory, with `adapter.gguf` for llama.cpp inside.
-    result<void> save(std::string const& directory, save_options const& options = {}) const {
+    result<void> save(std::string const& directory, save_options const& options = {}) {
         adapter const a = core->take();
         if (auto r = write_peft(directory, a, options); !r) return r;
         return write_adapter_gguf(directory + "/adapter.gguf", a, core->model().file.config, options);

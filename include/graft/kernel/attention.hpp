@@ -54,7 +54,7 @@ void attend_tile(matrix<T> o, matrix<T> lse, matrix<T> q, matrix<T> k, matrix<T>
                 for (index_t j = 0; j < n.head; j += width)
                     (pack<T>::load(acc + i * n.head + j) * pack<T>(shrink[i])).store(acc + i * n.head + j);
         copy_tile(values, n.head, v.slice(key, keys));
-        row_head_products(acc, n.head, s, n.rows, values, rows.count, keys, behind);
+        row_head_products(acc, n.head, small_factor<T>{s, 1, n.rows}, values, rows.count, keys, behind);
     }
     for (index_t i = 0; i < rows.count; ++i) {
         add_tile(o.slice(rows.start + i, 1).as_fresh(), acc + i * n.head, n.head, T(1) / total[i]);
@@ -175,11 +175,8 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
                        dyh = dy.slice(rows.start, rows.count).cut(h * d, d);
             for (index_t i = 0; i < rows.count; i += small_rows) {
                 index_t const count = std::min(small_rows, rows.count - i);
-                index_t const seen = round_up(std::clamp(i + count - behind, index_t{0}, keys), native_width<T>);
-                small_product(p + i * n.keys, n.keys, small_factor<T>{qh.row(i), qh.stride, 1}, kt, n.keys, count, seen,
-                              d, false);
-                small_product(ds + i * n.keys, n.keys, small_factor<T>{dyh.row(i), dyh.stride, 1}, vt, n.keys, count,
-                              seen, d, false);
+                row_key_products(p + i * n.keys, n.keys, qh.slice(i, count), kt, n.keys, keys, behind - i);
+                row_key_products(ds + i * n.keys, n.keys, dyh.slice(i, count), vt, n.keys, keys, behind - i);
                 for (index_t r = i; r < i + count; ++r) {
                     for (index_t c = 0; c < keys && bias; ++c)
                         p[r * n.keys + c] += bias.data[(rows.start + r) * bias.step + key + c];
@@ -190,14 +187,8 @@ void pull_key_tile(matrix<T> dk, matrix<T> dv, matrix<T> dy, matrix<T> q, matrix
             }
             copy_tile(queries, n.head, qh);
             copy_tile(grads, n.head, dyh);
-            for (index_t c = 0; c < keys; c += small_rows) {
-                index_t const skip = std::clamp(behind + c, index_t{0}, rows.count), depth = rows.count - skip;
-                index_t const count = std::min(small_rows, keys - c);
-                small_product(dv_sum + c * n.head, n.head, small_factor<T>{p + skip * n.keys + c, 1, n.keys},
-                              grads + skip * n.head, n.head, count, n.head, depth, true);
-                small_product(dk_sum + c * n.head, n.head, small_factor<T>{ds + skip * n.keys + c, 1, n.keys},
-                              queries + skip * n.head, n.head, count, n.head, depth, true);
-            }
+            key_head_products(dv_sum, n.head, p, n.keys, grads, rows.count, keys, behind);
+            key_head_products(dk_sum, n.head, ds, n.keys, queries, rows.count, keys, behind);
         }
     }
     if (dk) add_tile(dk.slice(key, keys), dk_sum, n.head, scale);
@@ -235,7 +226,7 @@ void pull_row_tile(matrix<T> dq, matrix<T> dy, matrix<T> q, matrix<T> k, matrix<
             }
         hide_unseen(ds, n.rows, shape, rows, key, keys, T(0));
         copy_tile(packed, n.head, k.slice(key, keys));
-        row_head_products(acc, n.head, ds, n.rows, packed, rows.count, keys, behind);
+        row_head_products(acc, n.head, small_factor<T>{ds, 1, n.rows}, packed, rows.count, keys, behind);
     }
     add_tile(dq.slice(rows.start, rows.count), acc, n.head, scale);
 }

@@ -158,14 +158,37 @@ void key_row_products(T* s, index_t padded, matrix<T> a, T const* right, index_t
     }
 }
 
-/// acc (rows × padded head) += sᵀ b over the keys that each row sees; s (keys × padded rows), b (keys × padded head).
+/// s (rows × padded keys) = a (rows × head) · right (head × padded keys), without the keys after all rows of a group.
 template <class T>
-void row_head_products(T* acc, index_t head, T const* s, index_t padded, T const* b, index_t rows, index_t keys,
+void row_key_products(T* s, index_t stride, matrix<T> a, T const* right, index_t padded, index_t keys, index_t behind) {
+    for (index_t i = 0; i < a.rows; i += small_rows) {
+        index_t const count = std::min(small_rows, a.rows - i);
+        index_t const seen = round_up(std::clamp(i + count - behind, index_t{0}, keys), native_width<T>);
+        small_product(s + i * stride, stride, small_factor<T>{a.row(i), a.stride, 1}, right, padded, count, seen,
+                      a.columns, false);
+    }
+}
+
+/// acc (rows × padded head) += w b over the keys that each row sees; w is rows × keys, b (keys × padded head).
+template <class T>
+void row_head_products(T* acc, index_t head, small_factor<T> w, T const* b, index_t rows, index_t keys,
                        index_t behind) {
     for (index_t i = 0; i < rows; i += small_rows) {
         index_t const count = std::min(small_rows, rows - i), depth = std::min(keys, i + count - behind);
         if (depth > 0)
-            small_product(acc + i * head, head, small_factor<T>{s + i, 1, padded}, b, head, count, head, depth, true);
+            small_product(acc + i * head, head, small_factor<T>{w.data + i * w.row, w.row, w.column}, b, head, count,
+                          head, depth, true);
+    }
+}
+
+/// acc (keys × padded head) += wᵀ b over the rows that see each key; w (rows × padded keys), b (rows × padded head).
+template <class T>
+void key_head_products(T* acc, index_t head, T const* w, index_t padded, T const* b, index_t rows, index_t keys,
+                       index_t behind) {
+    for (index_t c = 0; c < keys; c += small_rows) {
+        index_t const skip = std::clamp(behind + c, index_t{0}, rows);
+        small_product(acc + c * head, head, small_factor<T>{w + skip * padded + c, 1, padded}, b + skip * head, head,
+                      std::min(small_rows, keys - c), head, rows - skip, true);
     }
 }
 

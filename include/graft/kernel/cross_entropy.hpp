@@ -5,6 +5,7 @@
 #include <graft/base/error.hpp>
 #include <graft/kernel/product.hpp>
 #include <graft/kernel/softmax.hpp>
+#include <graft/memory/visitor.hpp>
 #include <graft/quant/weight.hpp>
 
 #include <algorithm>
@@ -39,6 +40,11 @@ void read_run(weight const& w, index_t i, index_t first, index_t count, T* to) {
     }
 }
 
+/// Tells that all rows of a head, or of a part of one, were read. Numbers that are not stored weights lie in memory.
+template <class T>
+void tell_used(memory_visitor const&, matrix<T>) {}
+inline void tell_used(memory_visitor const& used, weight const& w) { used(w); }
+
 /// One row's softmax over the logits seen so far: the largest, Σ exp(logit - largest) with what rounding took from the
 /// sum (Kahan), and the target's logit.
 template <class T>
@@ -69,10 +75,12 @@ struct running_softmax {
 /// shapes   x, dx: rows × width    head: vocabulary × width, matrix or stored weight    losses: rows, or none
 /// needs    targets below the vocabulary; a negative one masks its row: loss and dx are exactly 0. Masked rows cost as
 ///          much as others: `gather_rows` leaves them out beforehand, `spread_rows` puts dx back.
+/// `used`   is told after each chunk which rows of the head were read, and at the end of each target's: with it, these
+///          rows are read one after another and not by all lanes, for each may bring megabytes of a file into memory
 /// cost     2 (loss) or 4 rows vocabulary width flops
 template <class T, class M>
 double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> targets, T scale, T* scratch,
-                     std::span<T> losses = {}, index_t chunk = cross_entropy_chunk) {
+                     std::span<T> losses = {}, index_t chunk = cross_entropy_chunk, memory_visitor used = {}) {
     index_t const rows = x.rows, width = x.columns, vocabulary = head.rows;
     require(static_cast<index_t>(targets.size()) == rows, fault::shape, "cross_entropy: targets",
             static_cast<index_t>(targets.size()), rows);
@@ -113,23 +121,29 @@ double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> tar
             put_back(i, s);
         });
         if (dx) dx.as_fresh(first == 0) += logits * part;
+        detail::tell_used(used, part);
     }
 
-    if (dx)
-        each_row(x.on, rows, width, [&](index_t i) {
+    index_t const at_once = used ? 1 : rows;
+    for (index_t start = 0; dx && start < rows; start += at_once) {
+        index_t const count = std::min(at_once, rows - start);
+        each_row(x.on, count, width, [&](index_t k) {
+            index_t const i = start + k;
             T* const d = dx.row(i);
             if (target(i) < 0) return void(std::fill_n(d, width, T(0)));
             pack<T> const share = scale / softmax(i).total, hit = -scale;
             for (index_t first = 0; first < width; first += 256) {
                 T run[256];
-                index_t const count = std::min(index_t{256}, width - first);
-                detail::read_run(head, target(i), first, count, run);
-                along<T>(count, [=, &run](index_t j, auto access) {
+                index_t const n = std::min(index_t{256}, width - first);
+                detail::read_run(head, target(i), first, n, run);
+                along<T>(n, [=, &run](index_t j, auto access) {
                     T* const to = d + first + j;
                     access.store(to, fma(access.load(to), share, access.load(run + j) * hit));
                 });
             }
         });
+        if (used && target(start) >= 0) detail::tell_used(used, head.slice(target(start), 1));
+    }
     double sum = 0;
     for (index_t i = 0; i < rows; ++i) {
         T const loss = target(i) < 0 ? T(0) : softmax(i).loss();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <graft/kernel/rows.hpp>
+#include <graft/simd/stream.hpp>
 
 namespace graft {
 
@@ -31,6 +32,7 @@ void rms_norm(matrix<T> y, matrix<T> x, W const* w, double epsilon) {
         T const* const from = x.row(i);
         pack<T> const r = detail::inverse_rms(from, n, epsilon);
         along<T>(n, [=](index_t j, auto access) {
+            expect_stores(to + j);
             access.store(to + j, access.load(from + j) * r * detail::norm_weight<T>(w, j, access));
         });
     });

@@ -67,23 +67,19 @@ void turn_large_plane(T* y, index_t y_step, T const* x, index_t x_step, index_t 
     turn_numbers(y + rows * y_step, y_step, x + rows, x_step, height - rows, width);
 }
 
-/// The same for any plane, in blocks of a few lines in both directions.
+/// The same for any plane, in blocks of a few lines in both directions. The last squares begin where they still fit:
+/// some numbers are written twice.
 template <class T>
 void turn_plane(T* y, index_t y_step, T const* x, index_t x_step, index_t height, index_t width) {
     constexpr index_t W = native_width<T>, block = 64;
+    if (W == 1 || height < W || width < W) return turn_numbers(y, y_step, x, x_step, height, width);
     for (index_t i = 0; i < height; i += block)
-        for (index_t j = 0; j < width; j += block) {
-            index_t const rows = std::min(block, height - i), columns = std::min(block, width - j);
-            index_t const whole_rows = W == 1 ? 0 : rows / W * W, whole_columns = columns / W * W;
-            T* const to = y + i * y_step + j;
-            T const* const from = x + j * x_step + i;
-            for (index_t b = 0; b < whole_columns; b += W)
-                for (index_t a = 0; a < whole_rows; a += W)
-                    turn_square<false>(to + a * y_step + b, y_step, from + b * x_step + a, x_step);
-            turn_numbers(to + whole_columns, y_step, from + whole_columns * x_step, x_step, whole_rows,
-                         columns - whole_columns);
-            turn_numbers(to + whole_rows * y_step, y_step, from + whole_rows, x_step, rows - whole_rows, columns);
-        }
+        for (index_t j = 0; j < width; j += block)
+            for (index_t b = j; b < std::min(j + block, width); b += W)
+                for (index_t a = i; a < std::min(i + block, height); a += W) {
+                    index_t const row = std::min(a, height - W), column = std::min(b, width - W);
+                    turn_square<false>(y + row * y_step + column, y_step, x + column * x_step + row, x_step);
+                }
 }
 
 /// The axes of a permuted tensor that matter: axes of size 1 are gone, axes that stay neighbours are one.

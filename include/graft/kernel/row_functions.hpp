@@ -62,6 +62,7 @@ GRAFT_INLINE void normalise_row(T* y, T const* x, index_t n, W const* w, W const
     along<T>(n, [=](index_t j, auto access) {
         pack<T> const d = (access.load(x + j) - mean) * r;
         pack<T> const scaled = d * norm_weight<T>(w, j, access);
+        expect_stores(y + j);
         access.store(y + j, b ? scaled + access.load(b + j) : scaled);
     });
 }
@@ -89,6 +90,7 @@ void log_softmax(matrix<T> y, matrix<T> x) {
         T const* const from = x.row(i);
         T const top = detail::row_top(from, n), rest = detail::row_log_sum(from, n, top);
         along<T>(n, [=](index_t j, auto access) {
+            expect_stores(to + j);
             access.store(to + j, (access.load(from + j) - pack<T>(top)) - pack<T>(rest));
         });
     });

@@ -4,6 +4,7 @@
 
 #include <graft/kernel/rows.hpp>
 #include <graft/simd/math.hpp>
+#include <graft/simd/stream.hpp>
 
 #include <algorithm>
 
@@ -39,7 +40,7 @@ template <class T>
 GRAFT_INLINE T row_exp(T* y, T const* x, index_t n, T top) {
     return row_sum<T>(n, [=](pack<T> sum, index_t j, auto access) {
         pack<T> e = softmax_exp(access.load(x + j) - pack<T>(top));
-        if (y) access.store(y + j, e);
+        if (y) expect_stores(y + j), access.store(y + j, e);
         return sum + access.kept(e);
     });
 }

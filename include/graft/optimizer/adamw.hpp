@@ -28,10 +28,10 @@ struct adamw {
 
         detail::in_pieces(u.count, on, [&](index_t first, index_t count) {
             T *x = u.parameters + first, *m = u.state + first, *v = u.state + u.count + first;
-            T const* g = u.gradients + first;
+            T const* const g = u.gradients ? u.gradients + first : nullptr;
             for (index_t i = 0; i < count; i += p::width) {
                 index_t const n = count - i < p::width ? count - i : p::width;
-                p const gi = p::load_some(g + i, n) * scale;
+                p const gi = g ? p::load_some(g + i, n) * scale : all(0);
                 p const mi = fma(b1, p::load_some(m + i, n), a1 * gi);
                 p const vi = fma(b2, p::load_some(v + i, n), a2 * gi * gi);
                 p const xi = shrink * p::load_some(x + i, n) - rate * mi / (sqrt(vi) * root + eps);

@@ -14,7 +14,7 @@ namespace graft {
 template <class T>
 struct update {
     T* parameters;
-    T const* gradients;
+    T const* gradients;  // null: all zero
     T* state;  // state_per_parameter arrays of `count` numbers, one after another
     index_t count;
     double rate, scale;

@@ -18,10 +18,10 @@ struct sgd {
         p const rate = p::broadcast(static_cast<T>(-u.rate * u.scale));
         detail::in_pieces(u.count, on, [&](index_t first, index_t count) {
             T* x = u.parameters + first;
-            T const* g = u.gradients + first;
+            T const* const g = u.gradients ? u.gradients + first : nullptr;
             for (index_t i = 0; i < count; i += p::width) {
                 index_t const n = count - i < p::width ? count - i : p::width;
-                fma(rate, p::load_some(g + i, n), shrink * p::load_some(x + i, n)).store_some(x + i, n);
+                fma(rate, g ? p::load_some(g + i, n) : p(T(0)), shrink * p::load_some(x + i, n)).store_some(x + i, n);
             }
         });
     }

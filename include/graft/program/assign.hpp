@@ -25,7 +25,8 @@ struct without_extents<lazy<Op, Args...>> { using type = lazy<Op, typename witho
 /// y = x as a program: y's sizes are those of one more argument, which is never read.
 template <class X, class Y>
 struct assignment {
-    static constexpr graph_builder build() {
+    static constexpr graph_builder build() { return written<assignment>; }
+    static constexpr graph_builder write() {
         graph_builder g;
         tracer t{g};
         int const x = t.of<X>().id, y = t.of<Y>().id;
@@ -46,6 +47,12 @@ struct slot {
     bool contiguous = true;
 };
 inline constexpr int most_numbers = 64;
+
+/// Is an expression made of views and numbers only?
+template <class X> inline constexpr bool all_shown = !Named<X>;
+template <class T, extent... E> inline constexpr bool all_shown<view<T, E...>> = true;
+template <label N, class View> inline constexpr bool all_shown<named_view<N, View>> = true;
+template <class Op, class... Args> inline constexpr bool all_shown<lazy<Op, Args...>> = (all_shown<Args> && ...);
 
 /// Views of an expression, in the order of the arguments of its program.
 template <int N>
@@ -255,26 +262,32 @@ struct number_in<X, T> { using type = typename X::operand_number; };
 /// computed beside it first, in memory from the heap; firmware reports fault::memory instead.
 template <class T, extent... E, Operand X>
 void assign(view<T, E...> const& y, X const& x) {
-    if constexpr (std::is_integral_v<T> && !requires { typename X::operation; }) {
+    constexpr bool shown = detail::all_shown<X>;
+    static_assert(shown, "what is assigned has symbols: prepare() it with tensors for them");
+    if constexpr (!shown) {
+        return;
+    } else if constexpr (std::is_integral_v<T> && !requires { typename X::operation; }) {
         detail::assign_indices(y, x);
     } else {
         using to = typename detail::without_extents<view<T, E...>>::type;
         using from = typename detail::without_extents<X>::type;
-        using program = compiled<detail::assignment<from, to>>;
         using number = typename detail::number_in<X, T>::type;
         static_assert(std::is_void_v<typename X::number> || std::is_same_v<typename X::number, std::remove_const_t<T>>,
                       "the numbers of an expression are not of the type of what they are assigned to");
-        constexpr bool fits_in_place = !detail::needs_memory<program>();
-        static_assert(fits_in_place,
-                      "this expression needs memory for what it computes on the way: give the inner products and "
-                      "reductions tensors of their own, or prepare() it");
-        if constexpr (fits_in_place) {
-            static_assert(program::code.scalars <= detail::most_numbers,
-                          "an assignment has at most 64 numbers beside its tensors: name parts of it");
-            detail::gathered<program::code.input_count> all;
-            all.visit(x);
-            all.visit(y);
-            detail::assign_gathered<from, to, number>(all);
+        if constexpr (detail::sound<detail::assignment<from, to>>::holds) {
+            using program = compiled<detail::assignment<from, to>>;
+            constexpr bool fits_in_place = !detail::needs_memory<program>();
+            static_assert(fits_in_place,
+                          "this expression needs memory for what it computes on the way: give the inner products and "
+                          "reductions tensors of their own, or prepare() it");
+            if constexpr (fits_in_place) {
+                static_assert(program::code.scalars <= detail::most_numbers,
+                              "an assignment has at most 64 numbers beside its tensors: name parts of it");
+                detail::gathered<program::code.input_count> all;
+                all.visit(x);
+                all.visit(y);
+                detail::assign_gathered<from, to, number>(all);
+            }
         }
     }
 }

@@ -30,17 +30,16 @@ template <std::same_as<term>... S>
 constexpr stepped<1 + sizeof...(S)> next(term first, S... more) { return {{first, more...}, first}; }
 
 template <class X, class States, class Parameters, class Step> struct cell_of {};
-/// A cell: step(x, states…, parameters…) gives the new state, or `next(states…)`, or `next(states…).emits(output)`.
-/// The arguments stand for one step's input, the states and the parameters; a state keeps its shape. The step captures
-/// nothing; it is called once, when the graph is made.
-template <Named X, Named... S, Named... P, class Step>
-    requires std::is_empty_v<Step>
-constexpr auto cell(X const&, states_of<S...>, parameters_of<P...>, Step) {
-    static_assert(sizeof...(S) > 0, "a cell without a state is a function: it needs no loop");
-    return cell_of<X, states_of<S...>, parameters_of<P...>, Step>{};
-}
 
 namespace detail {
+
+/// What stands for a cell with a mistake: nothing follows from it.
+struct faulty_cell {};
+
+/// How many states a step's result holds; −1: it is no result of a step.
+template <class R> inline constexpr int states_in = -1;
+template <> inline constexpr int states_in<term> = 1;
+template <std::size_t N> inline constexpr int states_in<graft::stepped<N>> = static_cast<int>(N);
 
 template <class Cell> struct cell_code;
 template <class X, class... S, class... P, class Step>
@@ -49,8 +48,9 @@ struct cell_code<cell_of<X, states_of<S...>, parameters_of<P...>, Step>> {
     static constexpr std::array<std::string_view, static_cast<std::size_t>(operand_count)> names{X::name, S::name...,
                                                                                                  P::name...};
 
-    /// Writes the step to g: the vertices of the new states, then that of the output.
-    static constexpr std::array<int, state_count + 1> write(graph_builder& g) {
+    /// The step. Outputs: the vertices of the new states, then that of the output.
+    static constexpr graph_builder write() {
+        graph_builder g;
         tracer t{g};
         term const in[]{t.template of<X>(), t.template of<S>()..., t.template of<P>()...};
         auto const result = [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -58,34 +58,31 @@ struct cell_code<cell_of<X, states_of<S...>, parameters_of<P...>, Step>> {
             if constexpr (std::is_same_v<decltype(r), term const>) return next(r);
             else return r;
         }(std::make_index_sequence<static_cast<std::size_t>(operand_count)>{});
-        static_assert(std::tuple_size_v<decltype(result.state)> == sizeof...(S),
-                      "a step returns as many states as the cell has");
-        std::array<int, state_count + 1> r{};
         for (std::size_t k = 0; k < sizeof...(S); ++k) {
-            auto const was = g.dims_of(in[k + 1].id), is = g.dims_of(result.state[k].id);
-            if (was.rank != is.rank) g.mistake(is.rank, was.rank);
-            for (index_t a = 0; a < was.rank; ++a) g.meet(was[a], is[a]);
-            r[k] = result.state[k].id;
+            auto const was = g.resolved(g.dims_of(in[k + 1].id)), is = g.resolved(g.dims_of(result.state[k].id));
+            if (was.rank != is.rank) g.slipped(slip::state, is.rank, was.rank);
+            for (index_t a = 0; a < was.rank && !g.clash; ++a) {
+                if (was[a].exact() && is[a].exact() && !(was[a] == is[a]))
+                    g.slipped(slip::state, is[a].value, was[a].value);
+                g.meet(was[a], is[a]);
+            }
+            g.outputs[k] = result.state[k].id;
         }
-        r[sizeof...(S)] = result.output.id;
-        return r;
+        g.outputs[sizeof...(S)] = result.output.id, g.output_count = state_count + 1;
+        return g;
     }
 
     /// Outputs: the new states; then the output, if it is not the first of them.
     struct forward_source {
         static constexpr graph_builder build() {
-            graph_builder g;
-            for (int v : write(g)) g.outputs[static_cast<std::size_t>(g.output_count++)] = v;
+            graph_builder g = written<cell_code>;
             if (g.outputs[0] == g.outputs[sizeof...(S)]) --g.output_count;
             own_outputs(g);
             return g;
         }
     };
-    static constexpr bool emits_first_state = [] {
-        graph_builder g;
-        auto const r = write(g);
-        return r[0] == r[sizeof...(S)];
-    }();
+    static constexpr bool emits_first_state =
+        written<cell_code>.outputs[0] == written<cell_code>.outputs[sizeof...(S)];
 
     /// Arguments: those of the step, the gradients by its new states, and that by its output if it is not the first of
     /// them. Outputs: the gradients by input, states and parameters.
@@ -93,10 +90,10 @@ struct cell_code<cell_of<X, states_of<S...>, parameters_of<P...>, Step>> {
         static constexpr graph_builder build() {
             constexpr std::string_view cotangents[]{"d state 0", "d state 1", "d state 2", "d state 3", "d output"};
             static_assert(sizeof...(S) <= 4, "a cell has at most four states");
-            graph_builder g;
-            auto const r = write(g);
+            graph_builder g = written<cell_code>;
+            auto const r = g.outputs;
             term total{g, g.constant(0)};
-            for (std::size_t k = 0; k < r.size(); ++k) {
+            for (std::size_t k = 0; k < sizeof...(S) + 1; ++k) {
                 if (k == sizeof...(S) && emits_first_state) continue;
                 term const dy{g, input_like(g, cotangents[k == sizeof...(S) ? 4 : k], r[k])};
                 total = total + sum(dy * term{g, r[k]});
@@ -146,4 +143,29 @@ struct cell_code<cell_of<X, states_of<S...>, parameters_of<P...>, Step>> {
 };
 
 }  // namespace detail
+
+/// A cell: step(x, states…, parameters…) gives the new state, or `next(states…)`, or `next(states…).emits(output)`.
+/// The arguments stand for one step's input, the states and the parameters; a state keeps its shape. The step captures
+/// nothing; it is called once, when the graph is made.
+template <Named X, Named... S, Named... P, class Step>
+constexpr auto cell(X const&, states_of<S...>, parameters_of<P...>, Step const&) {
+    static_assert(sizeof...(S) > 0, "a cell without a state is a function: it needs no loop");
+    constexpr bool captures = !std::is_empty_v<Step>;
+    static_assert(!captures, "the step of a cell captures nothing: what it needs is an input, a state or a parameter");
+    constexpr bool called = requires(Step const& f, detail::term_for<X> const& x, detail::term_for<S> const&... s,
+                                     detail::term_for<P> const&... p) { f(x, s..., p...); };
+    static_assert(called, "a step takes the input, then each state and each parameter of its cell");
+    if constexpr (called && !captures) {
+        using result = decltype(Step{}(term{}, detail::term_for<S>{}..., detail::term_for<P>{}...));
+        constexpr int given = detail::states_in<result>, wanted = sizeof...(S);
+        static_assert(given >= 0, "a step gives the new state, or next(states...), or next(states...).emits(output)");
+        static_assert(given < 0 || given == wanted, "a step gives as many new states as its cell has");
+        if constexpr (given == wanted) {
+            using result_cell = cell_of<X, states_of<S...>, parameters_of<P...>, Step>;
+            if constexpr (detail::sound<detail::cell_code<result_cell>>::holds) return result_cell{};
+            else return detail::faulty_cell{};
+        } else return detail::faulty_cell{};
+    } else return detail::faulty_cell{};
+}
+
 }  // namespace graft

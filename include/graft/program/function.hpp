@@ -29,10 +29,22 @@ constexpr void own_outputs(graph_builder& g) {
 
 template <class... E>
 struct primal {
-    static constexpr graph_builder build() {
+    static constexpr graph_builder build() { return written<primal>; }
+    static constexpr graph_builder write() {
         graph_builder g;
         tracer t{g};
         ((g.outputs[static_cast<std::size_t>(g.output_count++)] = t.template of<E>().id), ...);
+        own_outputs(g);
+        return g;
+    }
+};
+
+/// What stands for a source with a mistake: nothing follows from it.
+struct faulty {
+    static constexpr std::array<std::string_view, 0> names{};
+    static constexpr graph_builder build() {
+        graph_builder g;
+        g.outputs[0] = g.constant(0), g.output_count = 1;
         own_outputs(g);
         return g;
     }
@@ -108,10 +120,13 @@ struct collector {
 /// Expressions as a function of their symbols, with an output for each.
 template <Operand... E>
 constexpr auto function(E const&... e) {
-    function_of<detail::primal<operand_t<E>...>> f;
-    detail::collector<decltype(f)> c{f};
-    (c.visit(as_operand(e)), ...);
-    return f;
+    using source = detail::primal<operand_t<E>...>;
+    if constexpr (detail::sound<source>::holds) {
+        function_of<source> f;
+        detail::collector<decltype(f)> c{f};
+        (c.visit(as_operand(e)), ...);
+        return f;
+    } else return function_of<detail::faulty>{};
 }
 template <class Source> constexpr function_of<Source> function(function_of<Source> const& f) { return f; }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <graft/program/loop_shape.hpp>
+#include <graft/simd/stream.hpp>
 #include <graft/tensor/elementary.hpp>
 
 #include <limits>
@@ -28,17 +29,23 @@ struct fused_loop {
     }();
     /// Sums over or along rows take several rows at a time: a target is read and written once for all of them, and the
     /// sums of neighbouring rows do not wait for each other. (Rows that only stretch gain nothing: measured.)
-    static constexpr bool several_rows = !Strided && R == 2 && M <= 6 && [] {
+    static constexpr bool several_rows = !Strided && R >= 2 && M <= 6 && [] {
         bool reduces = false, apart = true;
         for (int m = 0; m < M; ++m)
             if (member(m).does == role::reduce)
-                reduces = true, apart &= shape_t::still(m, 0) != shape_t::still_inside(m);
+                reduces = true, apart &= shape_t::still(m, R - 2) != shape_t::still_inside(m);
         return reduces && apart;
     }();
-    static constexpr int unroll = several_rows               ? (M <= 3 ? 8 : 4)
-                                  : M > 12 || Strided        ? 1
-                                  : reduces_inside || M <= 4 ? 4
-                                                             : 2;
+    static constexpr bool calls_functions = shape_t::calls_functions();
+    /// Packs side by side, one operation of all after the other: a processor that looks a hundred operations ahead
+    /// meets the next pack's before a function's last. Without functions a pack is finished before the next is begun,
+    /// since stores in a row wait for each other's lines. (All numbers here: measured with bench/tensor and gradient.)
+    static constexpr bool side_by_side = several_rows || calls_functions;
+    static constexpr int unroll = several_rows                                   ? (M <= 3 ? 8 : 4)
+                                  : Strided || M > (calls_functions ? 24 : 12)   ? 1
+                                  : calls_functions                              ? (R < 2 && M <= 8 ? 8 : 4)
+                                  : reduces_inside || M <= 4                     ? 4
+                                                                                 : 2;
     static constexpr index_t block = index_t{1}
                                      << 13;  // positions that one pack's lanes add up before they are totalled
     /// A reduction whose every target is reached by one inner loop only.
@@ -145,7 +152,9 @@ struct fused_loop {
             } else if constexpr (Tail) {
                 in<I, U>(r).store_some(place<I, U>(w, j), left);
             } else {
-                in<I, U>(r).store(place<I, U>(w, j));
+                T* const p = place<I, U>(w, j);
+                if constexpr (several_rows || U * W * sizeof(T) % line_bytes == 0) expect_stores(p);
+                in<I, U>(r).store(p);
             }
         }
     }
@@ -172,14 +181,22 @@ struct fused_loop {
     template <bool Tail, int... I, int... U>
     GRAFT_INLINE static void body(registers& r, totals_t& totals, walk const& w, index_t j, index_t left,
                                   std::integer_sequence<int, I...>, std::integer_sequence<int, U...>) {
-        auto const each = [&]<int Member>(std::integral_constant<int, Member>) {
-            (one<Member, U, Tail>(r, w, j, left), ...);
-        };
-        (each(std::integral_constant<int, I>{}), ...);
-        auto const end = [&]<int Member>(std::integral_constant<int, Member>) {
-            (finish<Member, U, Tail, sizeof...(U)>(r, totals, w, j, left), ...);
-        };
-        (end(std::integral_constant<int, I>{}), ...);
+        if constexpr (side_by_side) {
+            auto const each = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
+                (one<Member, U, Tail>(r, w, j, left), ...);
+            };
+            (each(std::integral_constant<int, I>{}), ...);
+            auto const end = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
+                (finish<Member, U, Tail, sizeof...(U)>(r, totals, w, j, left), ...);
+            };
+            (end(std::integral_constant<int, I>{}), ...);
+        } else {
+            auto const whole = [&]<int Pack>(std::integral_constant<int, Pack>) __attribute__((always_inline)) {
+                (one<I, Pack, Tail>(r, w, j, left), ...);
+                (finish<I, Pack, Tail, sizeof...(U)>(r, totals, w, j, left), ...);
+            };
+            (whole(std::integral_constant<int, U>{}), ...);
+        }
     }
     using all_members = std::make_integer_sequence<int, M>;
     using all_packs = std::make_integer_sequence<int, unroll>;
@@ -189,7 +206,7 @@ struct fused_loop {
     template <int... I, int... U>
     GRAFT_INLINE static void hoist(registers& r, walk const& w, std::integer_sequence<int, I...>,
                                    std::integer_sequence<int, U...>) {
-        auto const each = [&]<int Member>(std::integral_constant<int, Member>) {
+        auto const each = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
             if constexpr (member(Member).does == role::load && shape_t::still_inside(Member))
                 ((in<Member, U>(r) = P(several_rows ? w.at[Member][U * w.row[Member]] : *w.at[Member])), ...);
         };
@@ -198,7 +215,7 @@ struct fused_loop {
     template <int... I, int... U>
     GRAFT_INLINE static void numbers(registers& r, graph_frame<T> const& f, std::integer_sequence<int, I...>,
                         std::integer_sequence<int, U...>) {
-        auto const each = [&]<int Member>(std::integral_constant<int, Member>) {
+        auto const each = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
             if constexpr (member(Member).does == role::number) {
                 constexpr vertex v = Program::code.at(member(Member).vertex);
                 double x = v.number;
@@ -212,7 +229,7 @@ struct fused_loop {
     template <int... I, int... U>
     GRAFT_INLINE static void open(totals_t& totals, std::integer_sequence<int, I...>,
                                   std::integer_sequence<int, U...>) {
-        auto const each = [&]<int Member>(std::integral_constant<int, Member>) {
+        auto const each = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
             if constexpr (member(Member).does == role::reduce && shape_t::still_inside(Member))
                 ((in<Member, U>(totals) = P(static_cast<T>(start_of(Program::code.at(member(Member).vertex).what)))),
                  ...);
@@ -223,7 +240,7 @@ struct fused_loop {
     template <int... I, int... U>
     GRAFT_INLINE static void close(totals_t& totals, walk const& w, bool first, std::integer_sequence<int, I...>,
                                    std::integer_sequence<int, U...>) {
-        auto const each = [&]<int Member>(std::integral_constant<int, Member>) {
+        auto const each = [&]<int Member>(std::integral_constant<int, Member>) __attribute__((always_inline)) {
             if constexpr (member(Member).does == role::reduce && shape_t::still_inside(Member)) {
                 constexpr structure what = Program::code.at(member(Member).vertex).what;
                 auto const add = [&](T& to, P const& total) {

@@ -46,7 +46,8 @@ template <class Source, bool WithValue, class Wrt, class Cotangent> struct rever
 template <class Source, bool WithValue, class... S, class Cotangent>
 struct reverse_of<Source, WithValue, wrt_of<S...>, Cotangent> {
     static constexpr std::array<std::string_view, sizeof...(S)> names{S::name...};
-    static constexpr graph_builder build() {
+    static constexpr graph_builder build() { return written<reverse_of>; }
+    static constexpr graph_builder write() {
         by const all[]{by_of<S>...};
         std::string_view cotangent;
         if constexpr (!std::is_void_v<Cotangent>) cotangent = Cotangent::name;
@@ -59,7 +60,8 @@ struct reverse_of<Source, WithValue, wrt_of<S...>, Cotangent> {
 template <class Source, class Wrt, class Along> struct forward_of;
 template <class Source, class... S, class... D>
 struct forward_of<Source, wrt_of<S...>, along_of<D...>> {
-    static constexpr graph_builder build() {
+    static constexpr graph_builder build() { return written<forward_of>; }
+    static constexpr graph_builder write() {
         by const all[]{by_of<S>...};
         std::string_view const directions[]{D::name...};
         graph_builder g = pushed(compiled<Source>::built, all, directions, sizeof...(S), false);
@@ -72,6 +74,18 @@ struct forward_of<Source, wrt_of<S...>, along_of<D...>> {
 
 namespace detail {
 template <class S> inline constexpr bool wrt_index = requires { requires S::index; };
+/// The first extent, or else the rank, with which a symbol cannot stand for a value of the shape of vertex v.
+constexpr extent_algebra unlike(shape<extent> const& symbol, graph_builder const& g, int v) {
+    extent_algebra r;
+    auto const dims = g.resolved(g.at(v).dims);
+    if (symbol.rank != dims.rank) r.mistake(symbol.rank, dims.rank);
+    for (index_t a = 0; a < dims.rank && !r.clash; ++a)
+        if (dims[a].exact() && !symbol[a].admits(dims[a].value)) r.mistake(symbol[a].bound, dims[a].value);
+    return r;
+}
+/// A mistake was said already: nothing follows.
+template <bool WithValue, class Cotangent, class... S>
+constexpr auto reverse(function_of<faulty> const& f, wrt_of<S...>) { return f; }
 template <bool WithValue, class Cotangent, class Source, class... S>
 constexpr auto reverse(function_of<Source> const& f, wrt_of<S...>) {
     static_assert(names_arguments<Source, wrt_of<S...>>, "wrt names an argument that the function does not have");
@@ -83,10 +97,41 @@ constexpr auto reverse(function_of<Source> const& f, wrt_of<S...>) {
     constexpr bool lookups = (sparse_fits<Source, S> && ...);
     static_assert(lookups, "a sparse gradient is by a table that one rows(table, ids) reads and nothing else does");
     if constexpr (names_arguments<Source, wrt_of<S...>> && by_numbers && lookups &&
-                  (one_number || !std::is_void_v<Cotangent>))
-        return f.template derived<function_of<reverse_of<Source, WithValue, wrt_of<S...>, Cotangent>>>();
-    else return f;
+                  (one_number || !std::is_void_v<Cotangent>)) {
+        using source = reverse_of<Source, WithValue, wrt_of<S...>, Cotangent>;
+        constexpr auto const& g = compiled<Source>::built;
+        if constexpr (!std::is_void_v<Cotangent>) {
+            constexpr auto clash = unlike(Cotangent::extents_value, g, g.outputs[0]);
+            if constexpr (clash.clash) static_assert(expects<clash.given, clash.wanted>::holds);
+        }
+        if constexpr (sound<source>::holds) return f.template derived<function_of<source>>();
+        else return function_of<faulty>{};
+    } else return function_of<faulty>{};
 }
+
+template <class Source, class S, class D>
+constexpr bool moves_along() {
+    constexpr auto const& g = compiled<Source>::built;
+    constexpr auto place = static_cast<std::size_t>(find_input(g, S::name));
+    constexpr auto clash = unlike(D::extents_value, g, g.inputs[place].vertex);
+    if constexpr (clash.clash) static_assert(expects<clash.given, clash.wanted>::holds);
+    return !clash.clash;
+}
+template <class Source, class... S, class... D>
+constexpr auto forward(function_of<Source> const& f, wrt_of<S...>, along_of<D...>) {
+    constexpr bool each = sizeof...(S) == sizeof...(D);
+    static_assert(each, "jvp needs one direction for each argument");
+    constexpr bool named = names_arguments<Source, wrt_of<S...>>;
+    static_assert(named, "wrt names an argument that the function does not have");
+    if constexpr (each && named) {
+        using source = forward_of<Source, wrt_of<S...>, along_of<D...>>;
+        if constexpr ((moves_along<Source, S, D>() && ...) && sound<source>::holds)
+            return f.template derived<function_of<source>>();
+        else return function_of<faulty>{};
+    } else return function_of<faulty>{};
+}
+template <class... S, class... D>
+constexpr auto forward(function_of<faulty> const& f, wrt_of<S...>, along_of<D...>) { return f; }
 }  // namespace detail
 
 /// The gradients of a function of one number by the arguments named.
@@ -102,13 +147,8 @@ constexpr auto vjp(F const& f, wrt_of<S...> by, C const&) { return detail::rever
 /// Jacobian-vector product, by forward mode: how the function moves when the arguments move along the directions, which
 /// are new arguments of their shapes.
 template <class F, class... S, class... D>
-constexpr auto jvp(F const& f, wrt_of<S...>, along_of<D...>) {
-    auto const g = function(f);
-    using Source = typename decltype(g)::source;
-    static_assert(sizeof...(S) == sizeof...(D), "jvp needs one direction for each argument");
-    static_assert(detail::names_arguments<Source, wrt_of<S...>>,
-                  "wrt names an argument that the function does not have");
-    return g.template derived<function_of<detail::forward_of<Source, wrt_of<S...>, along_of<D...>>>>();
+constexpr auto jvp(F const& f, wrt_of<S...> by, along_of<D...> directions) {
+    return detail::forward(function(f), by, directions);
 }
 /// The Hessian times a vector: forward mode over reverse mode.
 template <class F, class... S, class... D>

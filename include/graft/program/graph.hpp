@@ -86,14 +86,8 @@ struct graph {
     constexpr vertex const& at(int v) const { return vertices[static_cast<std::size_t>(v)]; }
 };
 
-/// A graph has more vertices than a builder holds; the compiler shows this call.
-inline void graph_is_too_large(index_t /* vertices */, index_t /* most */) {}
-/// Forward mode met a rule, which says how to pull only.
-inline void derivative_is_missing(int /* vertex */) {}
-/// Indices (`rows`, `pick`, `argmax`) select; arithmetic and reductions are of numbers.
-inline void indices_do_not_compute(int /* vertex */) {}
-/// The second operand of `rows` and `pick`, and a key of `dropout`, are indices: an `index_symbol`, std::int32_t.
-inline void numbers_do_not_select(int /* vertex */) {}
+/// What may be wrong with what is written to a graph (`detail::sound` says it).
+enum class slip : unsigned char { none, extents, names, state, indices_compute, numbers_select, too_large, no_rule };
 
 /// A graph that grows. Equal vertices are one; constants are folded.
 struct graph_builder {
@@ -104,7 +98,9 @@ struct graph_builder {
     std::array<int, most_outputs> outputs{};
     std::array<short, buckets> table{};  // 1 + vertex
     int count = 0, variable_count = 0, input_count = 0, output_count = 0, scalars = 0;
-    index_t given = 0, wanted = 0;
+    index_t given = 0, wanted = 0;      // the first slip: the two extents or ranks that differ,
+    slip wrong = slip::none;            // its kind,
+    structure where = structure::input, now = structure::input;  // the operation; the one that is being written
     bool clash = false;
 
     constexpr vertex& at(int v) { return vertices[static_cast<std::size_t>(v)]; }
@@ -125,28 +121,31 @@ struct graph_builder {
         variables[static_cast<std::size_t>(variable_count)] = v;
         return {-1 - variable_count++};
     }
-    /// Two extents or ranks that differ: the first such pair is kept, and `compiled` shows it.
-    constexpr void mistake(index_t a, index_t b) {
-        if (!clash) given = a, wanted = b, clash = true;
+    /// The first slip is kept; nothing follows from what is written after it.
+    constexpr void slipped(slip kind, index_t a = 0, index_t b = 0) {
+        if (!clash) wrong = kind, given = a, wanted = b, where = now, clash = true;
     }
+    /// Two extents or ranks that differ.
+    constexpr void mistake(index_t a, index_t b) { slipped(slip::extents, a, b); }
     /// The extents with which one name is used twice.
     constexpr void same_extents(shape<extent> const& a, shape<extent> const& b) {
-        if (a.rank != b.rank) return mistake(a.rank, b.rank);
+        if (a.rank != b.rank) return slipped(slip::names, a.rank, b.rank);
         for (index_t k = 0; k < a.rank; ++k)
-            if (!(a[k] == b[k])) return mistake(a[k].bound, b[k].bound);
+            if (!(a[k] == b[k])) return slipped(slip::names, a[k].bound, b[k].bound);
     }
     /// Operands that are computed with.
-    constexpr void are_numbers(std::initializer_list<int> operands) const {
+    constexpr void are_numbers(std::initializer_list<int> operands) {
         for (int v : operands)
-            if (at(v).index) indices_do_not_compute(v);
+            if (at(v).index) slipped(slip::indices_compute);
     }
     /// An operand that selects.
-    constexpr void is_index(int v) const {
-        if (!at(v).index) numbers_do_not_select(v);
+    constexpr void is_index(int v) {
+        if (!at(v).index) slipped(slip::numbers_select);
     }
     /// A derivative that nobody wrote.
     constexpr void no_rule_for(int v) {
-        if (count >= 0) derivative_is_missing(v);
+        now = at(v).what;
+        slipped(slip::no_rule);
     }
     constexpr dim number(index_t n) const { return {static_cast<int>(n)}; }
     constexpr bool is_one(dim d) const { return resolved(d).value == 1; }
@@ -209,7 +208,8 @@ struct graph_builder {
         std::size_t b = bucket_of(v);
         for (; table[b] != 0; b = (b + 1) % buckets)
             if (at(table[b] - 1) == v) return table[b] - 1;
-        if (static_cast<std::size_t>(count) == most) graph_is_too_large(count, static_cast<index_t>(most));
+        if (static_cast<std::size_t>(count) == most)
+            return slipped(slip::too_large, count + 1, static_cast<index_t>(most)), 0;
         at(count) = v;
         table[b] = static_cast<short>(count + 1);
         return count++;

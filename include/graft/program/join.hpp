@@ -23,7 +23,7 @@ constexpr void append(graph_builder& g, graph_builder const& more) {
         int at = x.name.empty() ? -1 : find_input(g, x.name);
         if (at >= 0) {
             auto const& there = g.inputs[static_cast<std::size_t>(at)];
-            if (there.index != x.index) g.mistake(x.index, there.index);
+            if (there.index != x.index) g.slipped(slip::names, x.index, there.index);
             g.same_extents(x.extents, there.extents);
         }
         if (at < 0) at = g.input_count, g.inputs[static_cast<std::size_t>(g.input_count++)] = x;
@@ -72,7 +72,8 @@ constexpr void append(graph_builder& g, graph_builder const& more) {
 
 template <class... Source>
 struct joined_of {
-    static constexpr graph_builder build() {
+    static constexpr graph_builder build() { return written<joined_of>; }
+    static constexpr graph_builder write() {
         graph_builder g;
         (append(g, compiled<Source>::built), ...);
         return g;
@@ -91,20 +92,22 @@ constexpr bool all_named(graph_builder const& g) {
 /// `join(gradient(sum(r), by), gradient(sum(s), by))`.
 template <class... F>
 constexpr auto join(F const&... f) {
-    using result = function_of<detail::joined_of<typename decltype(function(f))::source...>>;
-    result r;
-    std::size_t numbers = 0;
-    auto const take = [&](auto const& g) {
-        for (double x : g.numbers) r.numbers[numbers++] = x;
-        constexpr auto const& from = std::remove_cvref_t<decltype(g)>::program::built;
-        static_assert(detail::all_named(from), "what is joined names its tensors: named<\"a\">(A)");
-        for (std::size_t k = 0; k < g.own.size(); ++k)
-            if (g.own[k].bytes_of_number != 0)
-                r.own[static_cast<std::size_t>(detail::find_input(result::program::built, from.inputs[k].name))] =
-                    g.own[k];
-    };
-    (take(function(f)), ...);
-    return r;
+    using source = detail::joined_of<typename decltype(function(f))::source...>;
+    if constexpr (detail::sound<source>::holds) {
+        function_of<source> r;
+        std::size_t numbers = 0;
+        auto const take = [&](auto const& g) {
+            for (double x : g.numbers) r.numbers[numbers++] = x;
+            constexpr auto const& from = std::remove_cvref_t<decltype(g)>::program::built;
+            constexpr auto const& all = function_of<source>::program::built;
+            static_assert(detail::all_named(from), "what is joined names its tensors: named<\"a\">(A)");
+            for (std::size_t k = 0; k < g.own.size(); ++k)
+                if (g.own[k].bytes_of_number != 0)
+                    r.own[static_cast<std::size_t>(detail::find_input(all, from.inputs[k].name))] = g.own[k];
+        };
+        (take(function(f)), ...);
+        return r;
+    } else return function_of<detail::faulty>{};
 }
 
 }  // namespace graft

@@ -39,6 +39,17 @@ template <int I, class Op> indexed_op<I, Op> found_op(indexed_op<I, Op>);
 /// The element-wise function of a number.
 template <int I> using element_at = typename decltype(found_op<I>(map_of(elementary{})))::type;
 
+/// Functions of dozens of steps, each of which waits for the one before.
+using long_functions = op_list<exp_, expm1_, log_, log1p_, sin_, cos_, tanh_, sigmoid_, silu_, softplus_, erf_, pow_>;
+template <class Op, class... Long>
+constexpr bool is_in(op_list<Long...>) {
+    return (std::is_same_v<Op, Long> || ...);
+}
+template <class... Op>
+constexpr auto long_among(op_list<Op...>) {
+    return std::array{is_in<Op>(long_functions{})...};
+}
+
 /// The axes a loop really has: neighbours that every member walks alike are one, axes of size 1 are none.
 struct loop_axes {
     int rank = 0;
@@ -73,6 +84,16 @@ struct loop_shape {
         return (member(m).stretched & axes.of[static_cast<std::size_t>(k)]) != 0;
     }
     static constexpr bool still_inside(int m) { return rank > 0 && still(m, rank - 1); }
+
+    static constexpr bool calls_functions() {
+        constexpr auto is_long = long_among(elementary{});
+        for (int m = 0; m < count; ++m) {
+            vertex const& v = Program::code.at(member(m).vertex);
+            if (member(m).does == loop_member::role::compute && v.what == structure::element && is_long[v.element])
+                return true;
+        }
+        return false;
+    }
 };
 
 }  // namespace detail

@@ -56,12 +56,11 @@ struct gru_step {
 
 /// The cells of `lstm` and `gru`. Their input is what the input adds to all gates, batch × (gates · width): it waits
 /// for no state, so that one product gives it for all steps.
-inline constexpr auto lstm_cell =
-    cell(symbol<"gates of x", any, any>{}, states(symbol<"h", any, any>{}, symbol<"c", any, any>{}),
-         parameters(symbol<"W_hh", any, any>{}), detail::lstm_step{});
-inline constexpr auto gru_cell =
-    cell(symbol<"gates of x", any, any>{}, states(symbol<"h", any, any>{}),
-         parameters(symbol<"W_hh", any, any>{}, symbol<"b_hh", any>{}), detail::gru_step{});
+/// (They are not made by `cell`, which traces them at once: nobody pays who does not use them.)
+inline constexpr cell_of<symbol<"gates of x", any, any>, states_of<symbol<"h", any, any>, symbol<"c", any, any>>,
+                         parameters_of<symbol<"W_hh", any, any>>, detail::lstm_step> lstm_cell{};
+inline constexpr cell_of<symbol<"gates of x", any, any>, states_of<symbol<"h", any, any>>,
+                         parameters_of<symbol<"W_hh", any, any>, symbol<"b_hh", any>>, detail::gru_step> gru_cell{};
 
 template <through_time How>
 struct lstm_op : detail::gated_loop<How> {

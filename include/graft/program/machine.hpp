@@ -3,7 +3,7 @@
 #pragma once
 
 #include <graft/kernel/elementwise.hpp>
-#include <graft/program/plan.hpp>
+#include <graft/program/packed_plan.hpp>
 #include <graft/rule/rule.hpp>
 
 #include <cstddef>
@@ -39,6 +39,7 @@ struct machine {
     static constexpr std::size_t steps = code.steps.size();
     static constexpr std::size_t stages = static_cast<std::size_t>(code.stages);
     using plan = block_plan<steps, stages>;
+    using packed = packed_plan<steps, stages>;
 
     static_assert([] {
         for (index_t s = 0; s < code.stages; ++s)
@@ -55,12 +56,13 @@ struct machine {
         surroundings<T> const& around;
         layer_weights<Block, T> const& weights;
         workers const& on;
-        plan const& p;
+        plan_view p;
         index_t rows;  // of this batch: at most n.tokens
         std::byte *scratch, *kept;
         T *entry, *exit, *gradient;
         bool fresh = true;       // the gradients of the weights are still to be assigned
         index_t* reached = nullptr;  // if given: raised to the end of the scratch that was really used, in bytes
+        bool trains = true;          // the gradients of the weights are wanted
     };
 
     static void forward(place const& at) { run(at, 0, at.p.backward); }
@@ -71,12 +73,12 @@ private:
     /// One event on the rows `first` … `first + count − 1`.
     struct moment {
         place const& at;
-        placed_event const& e;
+        packed_event const& e;
         index_t first, count;
 
         matrix<T> view(index_t b) const {
             if (b < 0) return {};
-            placed_buffer const& x = at.p.of(b);
+            packed_buffer const& x = at.p.of(b);
             reach(x);
             T* const data = x.where == region::entry      ? at.entry
                             : x.where == region::exit     ? at.exit
@@ -85,7 +87,7 @@ private:
             if (!x.full) return {data, count, x.columns, &at.on};
             return matrix<T>{data, at.rows, x.columns, &at.on}.slice(first, count);
         }
-        void reach(placed_buffer const& x) const {
+        void reach(packed_buffer const& x) const {
             if (at.reached && x.where == region::scratch) *at.reached = std::max(*at.reached, x.end());
         }
         matrix<T> gradient(std::size_t k) const { return view(e.din[k]).as_fresh(e.fresh >> k & 1); }
@@ -116,7 +118,7 @@ private:
                 },
                 [](moment const& m) {
                     auto w = m.at.weights.template of<Op>();
-                    r::mark_fresh(w, m.at.fresh && m.first == 0);
+                    r::set_gradients(w, m.at.trains, m.at.fresh && m.first == 0);
                     r::pull(m.template here_of<Op>(w), m.view(m.e.dy), m.view(m.e.in[I])..., m.gradient(I)...);
                 }};
     }
@@ -137,7 +139,7 @@ private:
         auto const& t = table[static_cast<std::size_t>(m.e.step)];
         if (m.e.what == act::run) t.run(m);
         else if (m.e.what == act::pull) t.pull(m);
-        else add_to(m.view(m.e.value), m.view(m.e.in[0]));
+        else if (m.e.what == act::close) add_to(m.view(m.e.value), m.view(m.e.in[0]));
     }
 
     /// One scene after another; a tiled scene once per tile of rows.

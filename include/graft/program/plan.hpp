@@ -19,8 +19,8 @@ enum class region : unsigned char {
 /// What the plan of a block depends on besides its program and schedule.
 struct plan_settings {
     index_t element = sizeof(float);  // bytes of a number
-    index_t tile = 0;                 // rows of a tile, 0: all
     index_t lanes = 1;                // who computes (scratch of some rules is per lane)
+    bool in_place = true;             // gradients may take the places of values that nobody reads any more
 };
 
 /// An event and the buffers it touches, −1 for none. `fresh`: bit k says that the k-th gradient is born here.
@@ -65,7 +65,7 @@ struct planner {
     constexpr placed_buffer& buf(index_t b) { return out.buffers[static_cast<std::size_t>(b)]; }
 
     constexpr index_t make(index_t columns, bool full, index_t now, region where = region::scratch) {
-        index_t const rows = full ? n.tokens : std::min(how.tile, n.tokens);
+        index_t const rows = full ? n.tokens : std::min(events.tile, n.tokens);
         placed_buffer b;
         b.bytes = round_up(rows * columns * how.element, buffer_alignment), b.born = b.dies = now;
         b.columns = columns, b.full = full, b.where = where;
@@ -76,10 +76,12 @@ struct planner {
     /// Does event f read the value of a step?
     constexpr bool reads_value(event const& f, index_t v) const {
         if (f.what == act::close) return v == code.begin(f.stage) || v == f.step;
+        if (f.what == act::hold) return v == f.step;
         auto const& s = code.at(f.step);
-        if (f.what == act::pull && f.step == v && s.pull_reads.value) return true;
+        auto const& r = events.reads_of(f.step);
+        if (f.what == act::pull && f.step == v && r.value) return true;
         for (std::size_t k = 0; k < most_operands; ++k)
-            if (s.in[k] == v && (f.what == act::run || (s.pull_reads.operands >> k & 1))) return true;
+            if (s.in[k] == v && (f.what == act::run || (r.operands >> k & 1))) return true;
         return false;
     }
     /// Does event f compute the value of a step (anew)?
@@ -96,24 +98,36 @@ struct planner {
         return false;
     }
 
+    /// Will another scene read what event e computes?
+    constexpr bool read_elsewhere(index_t e, index_t v) const {
+        for (index_t f = e + 1; f < events.size; ++f) {
+            if (events.at(f).scene != events.at(e).scene && reads_value(events.at(f), v)) return true;
+            if (defines(events.at(f), v)) return false;
+        }
+        return false;
+    }
+
     constexpr void run(index_t e, placed_event& v) {
         auto const& s = code.at(v.step);
         index_t const columns = s.columns(n);
+        bool const full = !v.tiled || read_elsewhere(e, v.step);
         bool const closes = e + 1 < events.size && events.at(e + 1).what == act::close && v.step == code.last(v.stage);
         for (std::size_t k = 0; k < most_operands; ++k)
             if (s.in[k] >= 0) v.in[k] = slot(value, s.in[k]);
         if (closes) {  // the last value is written where the stream goes on; `close` adds to it in place
-            v.value = v.stage + 1 < code.stages ? make(columns, true, e) : make(columns, true, e, region::exit);
+            bool const leaves = v.stage + 1 == code.stages && e < events.backward;
+            v.value = make(columns, true, e, leaves ? region::exit : region::scratch);
         } else {
             for (std::size_t k = 0; k < most_operands && v.value < 0; ++k) {  // over an operand that dies here
                 if (s.in[k] < 0 || !(s.forward_over >> k & 1) || s.in[k] == code.begin(v.stage)) continue;
                 auto const& b = buf(v.in[k]);
-                if (b.full == !v.tiled && b.columns == columns && !read_later(e, s.in[k])) v.value = v.in[k];
+                if (how.in_place && b.full == full && b.columns == columns && !read_later(e, s.in[k]))
+                    v.value = v.in[k];
             }
-            if (v.value < 0) v.value = make(columns, !v.tiled, e);
+            if (v.value < 0) v.value = make(columns, full, e);
         }
         slot(value, v.step) = v.value;
-        if (index_t const r = s.residue(n); r > 0) v.residue = slot(residue, v.step) = make(r, !v.tiled, e);
+        if (index_t const r = s.residue(n); r > 0) v.residue = slot(residue, v.step) = make(r, full, e);
         add_scratch(e, v);
     }
 
@@ -125,23 +139,27 @@ struct planner {
 
     constexpr void pull(index_t e, placed_event& v, index_t gradient) {
         auto const& s = code.at(v.step);
+        auto const& r = events.reads_of(v.step);
         index_t const stream = code.begin(v.stage);
         if (v.step == code.last(v.stage)) slot(grad, v.step) = slot(grad, stream) = gradient;  // the residual, in place
         v.dy = slot(grad, v.step);
-        if (s.pull_reads.value) v.value = slot(value, v.step);
-        if (s.pull_reads.residue) v.residue = slot(residue, v.step);
-        bool dy_is_free = v.dy != gradient;
+        if (r.value) v.value = slot(value, v.step);
+        if (r.residue) v.residue = slot(residue, v.step);
+        bool dy_is_free = how.in_place && v.dy != gradient;
         for (std::size_t k = 0; k < most_operands; ++k) {
             index_t const a = s.in[k];
             if (a < 0) continue;
-            if (s.pull_reads.operands >> k & 1) v.in[k] = slot(value, a);
+            if (r.operands >> k & 1) v.in[k] = slot(value, a);
+            if (!(v.wanted >> k & 1)) continue;
             index_t& g = slot(grad, a);
+            auto const fits = [&](index_t b) { return buf(b).full || v.tiled; };  // a part of a full buffer is a tile
             if (g < 0) {
                 v.fresh |= 1u << k;
-                if (s.pull_takes == static_cast<int>(k) && dy_is_free && buf(v.dy).full == !v.tiled &&
+                if (s.pull_takes == static_cast<int>(k) && dy_is_free && fits(v.dy) &&
                     buf(v.dy).columns == code.at(a).columns(n))
                     g = v.dy, dy_is_free = false;
-                else if ((s.pull_over >> k & 1) && v.in[k] >= 0 && buf(v.in[k]).full == !v.tiled && !read_later(e, a))
+                else if (how.in_place && (s.pull_over >> k & 1) && v.in[k] >= 0 && fits(v.in[k]) &&
+                         !read_later(e, a))
                     g = v.in[k];
                 else
                     g = make(code.at(a).columns(n), !v.tiled, e);
@@ -154,7 +172,7 @@ struct planner {
 
     constexpr void add_scratch(index_t e, placed_event& v) {
         auto const& s = code.at(v.step);
-        index_t const rows = v.tiled ? std::min(how.tile, n.tokens) : n.tokens;
+        index_t const rows = v.tiled ? std::min(events.tile, n.tokens) : n.tokens;
         call const c{rows, how.lanes, s.rank(n), v.what == act::pull};
         index_t const numbers = how.element == sizeof(double) ? s.scratch_double(n, c) : s.scratch_float(n, c);
         if (numbers == 0) return;
@@ -194,8 +212,8 @@ struct planner {
     constexpr block_plan<N, S> make_all() {
         value.fill(-1), residue.fill(-1), grad.fill(-1);
         for (index_t e = 0; e < events.size; ++e)
-            require(!events.at(e).tiled || how.tile > 0, fault::bounds, "plan: rows of a tile", how.tile, 1);
-        out.size = events.size, out.backward = events.backward, out.tile = how.tile;
+            require(!events.at(e).tiled || events.tile > 0, fault::bounds, "plan: rows of a tile", events.tile, 1);
+        out.size = events.size, out.backward = events.backward, out.tile = events.tile;
         index_t const width = code.at(0).columns(n);
         slot(value, 0) = make(width, true, 0, region::entry);
         index_t const gradient = make(width, true, 0, region::gradient);
@@ -203,7 +221,8 @@ struct planner {
             placed_event v{events.at(e)};
             if (v.what == act::run) run(e, v);
             else if (v.what == act::close) close(v);
-            else pull(e, v, gradient);
+            else if (v.what == act::pull) pull(e, v, gradient);
+            else v.value = slot(value, v.step), v.residue = slot(residue, v.step);
             for (index_t b : {v.value, v.residue, v.scratch, v.dy}) touch(b, e);
             for (index_t b : v.in) touch(b, e);
             for (index_t b : v.din) touch(b, e);

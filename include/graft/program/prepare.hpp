@@ -40,7 +40,8 @@ constexpr extent_algebra clash_of(shape<extent> const& value, shape<extent> cons
 template <class F, class T, class Symbol, class Value>
 constexpr void bind_argument(std::array<argument, F::inputs>& all, binding<Symbol, Value> const& b) {
     constexpr int place = find_input(F::program::built, Symbol::name);
-    static_assert(place >= 0, "the function has no argument of this name");
+    static_assert(place >= 0 || std::is_same_v<typename F::source, faulty>,
+                  "the function has no argument of this name");
     if constexpr (place >= 0) {
         constexpr bool index = F::program::built.inputs[static_cast<std::size_t>(place)].index;
         if constexpr (requires { typename Value::number; }) {
@@ -51,6 +52,12 @@ constexpr void bind_argument(std::array<argument, F::inputs>& all, binding<Symbo
         }
         all[static_cast<std::size_t>(place)] = argument_of(b.value);
     }
+}
+
+template <class F, class T, class X>
+    requires(!requires { typename X::symbol_type; })
+constexpr void bind_argument(std::array<argument, F::inputs>&, X const&) {
+    static_assert(never<X>, "an argument is given with its symbol, x = X, to a function of symbols");
 }
 
 template <class Program, class T>
@@ -134,12 +141,14 @@ public:
 
     /// Output K: a view of numbers that the next run overwrites.
     template <int K = 0> auto output() const {
-        constexpr vertex v = code.at(code.outputs[static_cast<std::size_t>(K)]);
+        static_assert(0 <= K && K < code.output_count, "the function has fewer outputs");
+        constexpr std::size_t place = 0 <= K && K < code.output_count ? static_cast<std::size_t>(K) : 0;
+        constexpr vertex v = code.at(code.outputs[place]);
         using number = std::conditional_t<v.index, std::int32_t, T>;
         return [&]<std::size_t... A>(std::index_sequence<A...>) {
             using shown = view<number const, (v.dims.axis[A].exact() ? extent{v.dims.axis[A].value} : any)...>;
             graph_frame<T> const f{data, sizes};
-            return shown(reinterpret_cast<number const*>(data[code.outputs[static_cast<std::size_t>(K)]]),
+            return shown(reinterpret_cast<number const*>(data[code.outputs[place]]),
                          {{f.size(v.dims.axis[A])...}});
         }(std::make_index_sequence<static_cast<std::size_t>(v.dims.rank)>{});
     }
@@ -151,14 +160,19 @@ public:
     }
     /// The gradient by an argument that `wrt` named.
     template <Named S> auto gradient(S const&) const {
-        constexpr auto const& names = F::source::names;
-        constexpr int place = [] {
-            for (std::size_t k = 0; k < names.size(); ++k)
-                if (names[k] == S::name) return static_cast<int>(k);
-            return -1;
-        }();
-        static_assert(place >= 0, "wrt did not name this argument");
-        return output<code.output_count - static_cast<int>(names.size()) + std::max(place, 0)>();
+        constexpr bool has_gradients = requires { F::source::names; };
+        static_assert(has_gradients, "what was prepared has no gradients: prepare gradient(f, wrt(...))");
+        if constexpr (has_gradients) {
+            constexpr auto const& names = F::source::names;
+            constexpr int place = [] {
+                for (std::size_t k = 0; k < names.size(); ++k)
+                    if (names[k] == S::name) return static_cast<int>(k);
+                return -1;
+            }();
+            static_assert(place >= 0 || names.empty(), "wrt did not name this argument");
+            constexpr int first = code.output_count - static_cast<int>(names.size());
+            return output<place < 0 ? 0 : first + place>();
+        } else return output<0>();
     }
 
     /// Bytes of its values: what `bytes` says.

@@ -21,8 +21,9 @@ struct program_step {
     index_t (*residue)(Sizes const&) = nullptr;
     index_t (*scratch_float)(Sizes const&, call) = nullptr;  // numbers, when T is float
     index_t (*scratch_double)(Sizes const&, call) = nullptr;
+    double (*work)(Sizes const&, index_t rows, bool pull, bool trained, bool wanted) = nullptr;  // multiply-adds
     std::array<index_t, most_operands> in{-1, -1, -1};  // earlier steps
-    reads pull_reads{};
+    reads pull_reads{}, pull_reads_untrained{};
     unsigned forward_over = 0, pull_over = 0;
     int pull_takes = -1;
     bool rows_independent = true;
@@ -88,6 +89,18 @@ constexpr index_t adapter_rank(Sizes const& n) {
     else return 0;
 }
 
+template <class Op, class Sizes>
+constexpr index_t columns_in(Sizes const& n) {
+    if constexpr (requires { Op::in_axis::of(n); }) return Op::in_axis::of(n);
+    else return 0;
+}
+/// What a pull reads where the weights of its operation are not trained.
+template <class Rule>
+constexpr reads reads_untrained() {
+    if constexpr (requires { Rule::pull_reads_untrained; }) return Rule::pull_reads_untrained;
+    else return Rule::pull_reads;
+}
+
 template <class Sizes, class L, class Op, class C, class... Args>
 constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
     static_assert(Ruled<Op>, "no rule says how this operation runs and how its gradient is pulled");
@@ -98,6 +111,11 @@ constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
                 .residue = [](Sizes const& n) { return r::residue(n); },
                 .scratch_float = [](Sizes const& n, call c) { return r::template scratch<float>(n, c); },
                 .scratch_double = [](Sizes const& n, call c) { return r::template scratch<double>(n, c); },
+                .work =
+                    [](Sizes const& n, index_t rows, bool pull, bool trained, bool wanted) {
+                        return r::work(
+                            n, task{rows, columns_in<Op>(n), C::of(n), adapter_rank<Op>(n), pull, trained, wanted});
+                    },
                 .in = [] {
                     std::array<index_t, most_operands> in{-1, -1, -1};
                     std::size_t k = 0;
@@ -105,6 +123,7 @@ constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
                     return in;
                 }(),
                 .pull_reads = r::pull_reads,
+                .pull_reads_untrained = reads_untrained<r>(),
                 .forward_over = r::forward_over,
                 .pull_over = r::pull_over,
                 .pull_takes = r::pull_takes,

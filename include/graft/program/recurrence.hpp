@@ -246,5 +246,7 @@ constexpr auto scan(cell_of<X, S, P, Step>, Xs const& xs, Args const&... args) {
     if constexpr (each) return apply<scan_op<cell_of<X, S, P, Step>, How>>(xs, args...);
     else return xs;
 }
+template <through_time How = every_state, Operand Xs, Operand... Args>
+constexpr auto scan(detail::faulty_cell, Xs const& xs, Args const&...) { return xs; }
 
 }  // namespace graft

@@ -81,6 +81,15 @@ struct rule_code {
             }(std::make_index_sequence<N>{});
         });
     }
+    /// Do forward and pull take what they are given?
+    template <std::size_t> using each = matrix<float>;
+    static constexpr bool goes_forward = []<std::size_t... I>(std::index_sequence<I...>) {
+        return requires(here_t<float> const& at, each<I>... x) { r::forward(at, matrix<float>{}, x...); };
+    }(std::make_index_sequence<N>{});
+    static constexpr bool pulls = []<std::size_t... I>(std::index_sequence<I...>) {
+        return requires(here_t<float> const& at, each<I>... x) { r::pull(at, matrix<float>{}, x..., x...); };
+    }(std::make_index_sequence<N>{});
+
     template <class T>
     static constexpr index_t scratch(operand_sizes n, call c) { return r::template scratch<T>(n, c); }
     static constexpr index_t residue(operand_sizes n) { return r::residue(n); }
@@ -122,8 +131,14 @@ constexpr auto apply(Args const&... args) {
     constexpr bool few = sizeof...(Args) <= most_inputs - 3;  // a pull has three inputs more
     static_assert(ruled, "no rule is written for this operation: specialise graft::rule<kind>");
     static_assert(few, "a rule of a general expression has at most nine operands");
-    if constexpr (ruled && few) return make(call_<Op, static_cast<int>(sizeof...(Args))>{}, args...);
-    else return literal{};
+    if constexpr (ruled && few) {
+        using code = detail::rule_code<typename Op::kind, static_cast<int>(sizeof...(Args))>;
+        constexpr bool goes_forward = code::goes_forward, pulls = code::pulls;
+        static_assert(goes_forward, "this rule has no forward(here, value, operands...) for this many operands");
+        static_assert(pulls, "this rule has no pull(here, d value, operands..., d operands...) for this many operands");
+        if constexpr (goes_forward && pulls) return make(call_<Op, static_cast<int>(sizeof...(Args))>{}, args...);
+        else return literal{};
+    } else return literal{};
 }
 
 }  // namespace graft

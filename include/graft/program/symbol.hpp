@@ -14,6 +14,18 @@ struct binding {
     View value;
 };
 
+namespace detail {
+/// `x = X` for a symbol x.
+template <class Symbol, class X>
+constexpr auto bound_to(X const& value) {
+    constexpr bool shows = requires { as_operand(value).data; as_operand(value).strides; };
+    static_assert(shows, "a symbol stands for a tensor or a view: as_view<any, 8>(numbers) shows those of a vector, "
+                         "and an expression is assigned to a tensor first");
+    if constexpr (shows) return binding<Symbol, operand_t<X>>{as_operand(value)};
+    else return binding<Symbol, sizes_t>{};
+}
+}  // namespace detail
+
 /// An argument of a function, known by its name: `symbol<"x", any, 8> x`. The empty string would be no name.
 template <label N, extent... E>
 struct symbol : operand {
@@ -24,9 +36,7 @@ struct symbol : operand {
     static constexpr bool index = false;
 
     /// x = X: in a call, X stands for x.
-    template <Operand X> constexpr auto operator=(X const& value) const {
-        return binding<symbol, operand_t<X>>{as_operand(value)};
-    }
+    template <class X> constexpr auto operator=(X const& value) const { return detail::bound_to<symbol>(value); }
     constexpr auto operator=(sizes_t const& sizes) const { return binding<symbol, sizes_t>{sizes}; }
 };
 
@@ -39,9 +49,7 @@ struct index_symbol : operand {
     static constexpr shape<extent> extents_value = extents<E...>::value;
     static constexpr bool index = true;
 
-    template <Operand X> constexpr auto operator=(X const& value) const {
-        return binding<index_symbol, operand_t<X>>{as_operand(value)};
-    }
+    template <class X> constexpr auto operator=(X const& value) const { return detail::bound_to<index_symbol>(value); }
     constexpr auto operator=(sizes_t const& sizes) const { return binding<index_symbol, sizes_t>{sizes}; }
 };
 
@@ -67,6 +75,9 @@ struct formula_of;
 namespace detail {
 /// The extents of a formula's result, from its graph (`program/term.hpp`).
 template <class Formula> constexpr shape<extent> extents_of_formula();
+/// Says what is wrong with a formula.
+template <class F, class... Args> struct formula_gives;
+template <class Formula> constexpr bool formula_is_sound();
 }  // namespace detail
 template <class F, class... Args>
 struct formula_of : operand {
@@ -77,9 +88,17 @@ struct formula_of : operand {
     static constexpr int arity = sizeof...(Args);
 };
 template <class F, Operand... Args>
-    requires std::is_empty_v<F>
-constexpr auto formula(F, Args const&... args) {
-    return formula_of<F, operand_t<Args>...>{{}, {as_operand(args)...}};
+constexpr auto formula(F const& f, Args const&... args) {
+    constexpr bool captures = !std::is_empty_v<F>;
+    static_assert(!captures, "a formula captures nothing: what it needs is an argument of it");
+    if constexpr (captures) return literal{};
+    else if constexpr ((requires { typename Args::traced; } || ...)) return f(args...);
+    else {
+        using result = formula_of<F, operand_t<Args>...>;
+        if constexpr (!detail::formula_gives<F, Args...>::holds) return literal{};
+        else if constexpr (!detail::formula_is_sound<result>()) return literal{};
+        else return result{{}, {as_operand(args)...}};
+    }
 }
 
 }  // namespace graft

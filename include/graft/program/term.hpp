@@ -2,7 +2,7 @@
 // Tracing: the functions that build expressions, called with terms, write a graph.       (layer 9: program)
 #pragma once
 
-#include <graft/program/graph.hpp>
+#include <graft/program/sound.hpp>
 #include <graft/program/symbol.hpp>
 
 namespace graft {
@@ -143,17 +143,23 @@ constexpr term trace(Op, Args const&... args) {
     graph_builder* found = nullptr;
     ((found = found ? found : detail::builder_of(args)), ...);
     graph_builder& g = *found;
+    if (g.clash) return {g, 0};
     if constexpr (requires { Op::what; }) {
+        g.now = Op::what;
         int const in[]{detail::as_vertex(g, args)...};
         auto const x = g.dims_of(in[0]);
         unsigned attribute = 0;
         if constexpr (requires { Op::attribute(x.rank); }) attribute = Op::attribute(x.rank);
         if constexpr (Op::what == structure::sum || Op::what == structure::largest) {
+            Op::shape_of(g, x);  // are there such axes?
+            if (g.clash) return {g, in[0]};
             return {g, detail::put_reduction(g, Op::what, in[0], attribute)};
         } else if constexpr (Op::what == structure::size) {
+            Op::shape_of(g, x);
             return {g, g.positions(x, attribute)};
         } else if constexpr (Op::what == structure::reshape) {
-            return {g, g.reshape(in[0], Op::shape_of(g, x))};
+            auto const dims = Op::shape_of(g, x);
+            return {g, g.clash ? in[0] : g.reshape(in[0], dims)};
         } else if constexpr (Op::what == structure::matmul) {
             return {g, detail::put_matmul(g, in[0], in[1])};
         } else {
@@ -170,6 +176,7 @@ constexpr term trace(Op, Args const&... args) {
             vertex v;
             v.what = Op::what, v.attribute = attribute, v.dims = dims;
             v.index = Op::what == structure::argmax;
+            if (g.clash) return {g, in[0]};
             if constexpr (requires { Op::begin; }) v.more = {static_cast<int>(Op::begin)};
             if constexpr (requires { Op::entry; }) v.rule = Op::entry, v.kind = Op::name();
             for (int i : in) v.in[v.inputs++] = v.ruled() ? detail::in_memory(g, i) : i;
@@ -179,6 +186,7 @@ constexpr term trace(Op, Args const&... args) {
         return Op::expand(args...);
     } else {
         static_assert(detail::element_number<Op> >= 0, "this operation is not known to graphs");
+        g.now = structure::element;
         return {g, detail::put_element(g, detail::element_number<Op>, {detail::as_vertex(g, args)...})};
     }
 }
@@ -192,7 +200,7 @@ struct tracer {
     constexpr term input(std::string_view name, shape<extent> const& e, bool index) {
         for (int k = 0; k < g.input_count; ++k)
             if (auto const& x = g.inputs[static_cast<std::size_t>(k)]; !name.empty() && x.name == name) {
-                if (x.index != index) g.mistake(index, x.index);
+                if (x.index != index) g.slipped(slip::names, index, x.index);
                 g.same_extents(e, x.extents);
                 return {g, x.vertex};
             }
@@ -237,13 +245,33 @@ struct tracer {
 };
 
 template <class Formula>
+struct formula_source {
+    static constexpr graph_builder write() {
+        graph_builder g;
+        g.outputs[0] = tracer{g}.template of<Formula>().id, g.output_count = 1;
+        return g;
+    }
+};
+template <class Formula>
 constexpr shape<extent> extents_of_formula() {
-    graph_builder g;
-    int const v = tracer{g}.template of<Formula>().id;
+    constexpr auto const& g = written<formula_source<Formula>>;
     shape<extent> e;
-    for (dim d : g.resolved(g.at(v).dims)) e.push(d.exact() ? extent{d.value} : any);
+    if (g.clash) return e;
+    for (dim d : g.resolved(g.at(g.outputs[0]).dims)) e.push(d.exact() ? extent{d.value} : any);
     return e;
 }
+template <class> using term_for = term;
+/// Can f be called with an operand for each of Args, and does it give an expression of them?
+template <class F, class... Args>
+struct formula_gives {
+    static constexpr bool called = requires(F const& f, term_for<Args> const&... x) { f(x...); };
+    static_assert(called, "a formula takes one argument for each operand that is named after it");
+    static constexpr bool holds = requires(F const& f, term_for<Args> const&... x) {
+        { f(x...) } -> std::same_as<term>;
+    };
+    static_assert(!called || holds, "a formula gives an expression of its arguments");
+};
+template <class Formula> constexpr bool formula_is_sound() { return sound<formula_source<Formula>>::holds; }
 
 }  // namespace detail
 }  // namespace graft

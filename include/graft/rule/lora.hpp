@@ -22,14 +22,25 @@ struct rule<lora_map> : careful {
     };
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{.operands = 0b1};
-    static constexpr unsigned pull_over = 0b1;  // the last statement alone writes dx, and it reads no x
+    static constexpr reads pull_reads_untrained{};  // dx = dy (W + s B A) needs no x
+    static constexpr unsigned pull_over = 0b1;      // the last statement alone writes dx, and it reads no x
 
     template <class T>
     static constexpr index_t scratch(auto const&, call c) {
         return workspace<T>::numbers(c.rows, c.rank) * (c.pull ? 2 : 1);
     }
 
-    static constexpr void mark_fresh(auto& w, bool fresh) { w.dA.fresh = w.dB.fresh = fresh; }
+    static constexpr double work(auto const&, task t) {
+        auto const of = [&](index_t a, index_t b) { return static_cast<double>(t.rows) * static_cast<double>(a * b); };
+        double const W = of(t.in, t.out), A = of(t.in, t.rank), B = of(t.rank, t.out);
+        if (!t.pull) return W + A + B;
+        return (t.wanted ? W + A : 0) + (t.trained ? 2 * A + B : 0) + (t.wanted || t.trained ? B : 0);
+    }
+
+    static constexpr void set_gradients(auto& w, bool wanted, bool fresh) {
+        if (!wanted) w.dA = w.dB = {};
+        w.dA.fresh = w.dB.fresh = fresh;
+    }
 
     static void forward(auto const& here, auto y, auto x) {
         auto const& [W, b, A, B, dA, dB, s] = here.w;
@@ -52,13 +63,15 @@ struct rule<lora_map> : careful {
             return;
         }
         auto space = here.space;
-        auto h = space.take(x.rows, A.rows);
-        auto dh = space.take(x.rows, A.rows);
+        auto h = space.take(dy.rows, A.rows);
+        auto dh = space.take(dy.rows, A.rows);
 
-        h = x * t(A);
         dh = s * dy * B;
-        dB += s * t(dy) * h;
-        dA += t(dh) * x;
+        if (dA) {
+            h = x * t(A);
+            dB += s * t(dy) * h;
+            dA += t(dh) * x;
+        }
         if (dx) dx += dy * W + dh * A;
     }
 };

@@ -21,6 +21,12 @@ struct call {
     bool pull;
 };
 
+/// One call of a rule, as a count of its arithmetic sees it. `in` and `out` are columns.
+struct task {
+    index_t rows, in, out, rank;
+    bool pull, trained, wanted;  // a pull: whether its weights' gradients are, whether an operand's gradient is
+};
+
 /// Scratch memory of one call: taken by name, returned when the rule ends. Pieces start at multiples of 64 bytes.
 template <class T>
 struct workspace {
@@ -56,7 +62,10 @@ struct careful {
     static constexpr int pull_takes = -1;                           // the operand whose gradient may take dy's buffer
     static constexpr index_t residue(auto const&) { return 0; }     // columns kept beside the value
     template <class T> static constexpr index_t scratch(auto const&, call) { return 0; }  // numbers
-    static constexpr void mark_fresh(auto& /* weights */, bool) {}  // are its weights' gradients still to be assigned?
+    /// Multiply-adds of one call. What grows with one side of a matrix only is not counted.
+    static constexpr double work(auto const&, task) { return 0; }
+    /// Are its weights' gradients wanted, and still to be assigned?
+    static constexpr void set_gradients(auto& /* weights */, bool /* wanted */, bool /* fresh */) {}
 };
 
 /// forward(here, y, operands…) and pull(here, dy, operands…, gradients…). An empty gradient view: nobody wants it.

@@ -50,6 +50,7 @@ constexpr index_t axis_of_rank(index_t a, index_t rank) { return a < 0 ? a + ran
 template <extent... E>
 struct extents {
     static_assert(sizeof...(E) <= most_axes, "a tensor has at most eight axes");
+    static_assert(((!E.exact || E.bound >= 0) && ...), "an extent is a size from 0 on, up_to(n) or any");
     static constexpr index_t rank = sizeof...(E);
     static constexpr shape<extent> value{rank, {E...}};
     static constexpr bool exact = (E.exact && ...);

@@ -28,14 +28,15 @@ struct transformer {
     N tokens, width, heads, kv_heads, head, hidden, rank;
     unsigned targets = all_targets;  // which maps carry an adapter
     N cached{};                      // past rows whose keys and values generation keeps
+    bool stored_weights = false;     // keep attention's weights from forward to pull, as the published methods do
 };
 using transformer_shape = transformer<extent>;   // what is known when compiling
 using transformer_sizes = transformer<index_t>;  // what is known when running
 
 /// The largest sizes `s` admits: the numbers a static plan must fit.
 constexpr transformer_sizes bounds(transformer_shape const& s) {
-    return {s.tokens.bound, s.width.bound, s.heads.bound, s.kv_heads.bound,
-            s.head.bound,   s.hidden.bound, s.rank.bound, s.targets, s.cached.bound};
+    return {s.tokens.bound, s.width.bound, s.heads.bound, s.kv_heads.bound, s.head.bound,
+            s.hidden.bound, s.rank.bound,  s.targets,     s.cached.bound,   s.stored_weights};
 }
 
 struct width : axis { static constexpr index_t of(auto const& n) { return n.width; } };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stores that pass the caches by: for results too large to be found there again.          (layer 3: simd)
+// Stores of large results: lines fetched ahead, and stores that pass the caches by.       (layer 3: simd)
 #pragma once
 
 #include <graft/simd/pack.hpp>
 
+#include <cstdint>
 #include <cstring>
 
 namespace graft {
@@ -11,6 +12,15 @@ namespace graft {
 /// Bytes that memory moves at once. A line is written without being read first where all of it is stored past the
 /// caches.
 inline constexpr index_t line_bytes = 64;
+
+/// What is stored in order has come here: the line that is soon stored to is fetched, so that the store need not wait
+/// for it. `to` may be the last line of an array: nothing is touched, no fault is possible.
+GRAFT_INLINE void expect_stores([[maybe_unused]] void const* to) {
+#if GRAFT_SIMD
+    constexpr std::uintptr_t ahead = 4 * line_bytes;
+    __builtin_prefetch(reinterpret_cast<void const*>(reinterpret_cast<std::uintptr_t>(to) + ahead), 1);
+#endif
+}
 
 /// A whole register to memory aligned to its size, past the caches where the target can.
 template <class V>

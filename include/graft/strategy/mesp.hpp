@@ -14,14 +14,17 @@ enum class phases : unsigned char {
 
 /// Memory-efficient structured back-propagation: exact gradients from block inputs alone. Values that no pull reads
 /// are never computed again, gradients take the place of the values they belong to, and the stages whose rows do not
-/// meet (the feed-forward half) run `tile` rows at a time.
+/// meet (the feed-forward half) run `tile` rows at a time. Values in `kept` are an exception: they wait for the pulls.
 ///
-/// source   MeSP, arXiv 2602.13069; phases, tiles and gradients in place are our own order.
+/// source   MeSP, arXiv 2602.13069; phases, tiles, gradients in place and values that stay are our own.
 struct mesp {
     index_t tile = 0;  // rows, 0: all; multiples of `depth_block` (64) keep the order of every sum over rows
     phases pulled = phases::one;
+    index_t every = 1;  // blocks from one kept stream to the next
+    step_set kept = 0;  // steps of the block
 
     constexpr void forward(auto& c) const {
+        c.keep(kept);
         for (index_t s = 0; s < c.stages; ++s) c.scene(tile > 0), c.run(s, {.value = true});
     }
     constexpr void backward(auto& c) const {

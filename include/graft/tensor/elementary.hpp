@@ -84,7 +84,8 @@ struct log1p_ : elementwise<1> {
 };
 struct sqrt_ : elementwise<1> {
     GRAFT_INLINE static auto value(auto x) { return sqrt(x); }
-    static constexpr auto pull(auto dy, auto y, auto) { return std::array{0.5 * dy / y}; }
+    /// 1 / y is a vertex of its own: whoever divides by a root shares it.
+    static constexpr auto pull(auto dy, auto y, auto) { return std::array{dy * (0.5 * (1.0 / y))}; }
 };
 struct sin_ : elementwise<1> {
     GRAFT_INLINE static auto value(auto x) { return sin(x); }

@@ -34,6 +34,9 @@ template <class X> using operand_t = decltype(as_operand(std::declval<X const&>(
 
 namespace detail {
 
+/// False, said of X where a program instantiates what it should not.
+template <class X> inline constexpr bool never = false;
+
 template <class A, class B>
 struct number_meets {
     static_assert(std::is_same_v<A, B>, "two kinds of numbers in one expression");

@@ -16,7 +16,8 @@ struct positions_ {
     static constexpr structure what = structure::size;
     static constexpr unsigned attribute(index_t rank) { return detail::axes_mask<Axes...>(rank); }
     template <class D>
-    static constexpr shape<D> shape_of(auto&, shape<D> const&) {
+    static constexpr shape<D> shape_of(auto& algebra, shape<D> const& x) {
+        detail::has_axes<Axes...>(algebra, x);
         return {};
     }
 };
@@ -89,7 +90,8 @@ struct log_sum_exp_ : variance_<Axes...> {
 template <int Axis>
 struct softmax_along_ {
     template <class D>
-    static constexpr shape<D> shape_of(auto&, shape<D> const& x) {
+    static constexpr shape<D> shape_of(auto& algebra, shape<D> const& x) {
+        detail::has_axes<Axis>(algebra, x);
         return x;
     }
     static constexpr auto expand(auto x) {

@@ -50,7 +50,9 @@ class tensor : public operand {
     using policy = typename detail::policy_for<P, most>::type;
     using storage = numbers_of<policy, most>;
     static constexpr bool has_memory = detail::complete<storage>;
-    static_assert(has_memory,
+    static constexpr bool has_policy = Number<P> || !std::is_same_v<P, typename detail::number_of_policy<P>::type>;
+    static_assert(has_policy, "this tensor is given neither a number nor in_place<T>, in_arena<T> or on_heap<T>");
+    static_assert(has_memory || !has_policy,
                   "this tensor lies on the heap: include graft/tensor/heap.hpp, or bound its extents, or use an arena");
 
 public:
@@ -149,6 +151,7 @@ public:
     tensor& operator=(Number auto x) { return std::fill_n(data(), count(), static_cast<number>(x)), *this; }
     template <Operand X> tensor& operator=(X const& x) { return all() = x, *this; }
     tensor& operator=(nested_list<number, rank> const& list) requires(rank > 0) { return all() = list, *this; }
+    template <class X> tensor const& operator=(X const&) const = delete;  // no expression or number, or const tensor
     template <Argument X> tensor& operator+=(X const& x) { return all() += x, *this; }
     template <Argument X> tensor& operator-=(X const& x) { return all() -= x, *this; }
     template <Argument X> tensor& operator*=(X const& x) { return all() *= x, *this; }

@@ -129,14 +129,21 @@ struct view : operand {
     /// A window: an index for each axis is a position, which drops the axis, a `range(first, last)` of positions,
     /// `range<2, 5>()` where they are known when compiling, or `range()`, all of them.
     template <class... I>
-        requires((std::integral<I> || detail::is_window<I>) && ...) && (detail::is_window<I> || ...)
+        requires(!std::integral<I> || ...)
     constexpr auto operator()(I... i) const {
-        static_assert(sizeof...(I) == sizeof...(E), "a view takes one index for each axis");
-        constexpr auto left = detail::windowed<I...>(extents_value);
-        detail::window_maker<left.rank> w;
-        index_t a = 0;
-        ((w.take(i, size(a), stride(a)), ++a), ...);
-        return detail::view_of<T, left>(data + w.offset, w.sizes, w.strides, detail::judged_already{});
+        constexpr bool indices = ((std::integral<I> || detail::is_window<I>) && ...);
+        static_assert(indices, "an index of a view is a whole number or a range");
+        constexpr bool each = sizeof...(I) == sizeof...(E);
+        static_assert(each, "a view takes one index for each axis");
+        if constexpr (indices && each) {
+            constexpr auto past = detail::past_the_end<I...>(extents_value);
+            if constexpr (past.clash) static_assert(detail::expects<past.given, past.wanted>::holds);
+            constexpr auto left = detail::windowed<I...>(extents_value);
+            detail::window_maker<left.rank> w;
+            index_t a = 0;
+            ((w.take(i, size(a), stride(a)), ++a), ...);
+            return detail::view_of<T, left>(data + w.offset, w.sizes, w.strides, detail::judged_already{});
+        } else return *this;
     }
     /// Row i: the first axis goes; of a vector, the number. Not checked.
     constexpr decltype(auto) operator[](index_t i) const {
@@ -210,8 +217,8 @@ struct view : operand {
     constexpr view const& operator=(view const& x) const requires(!std::is_const_v<T>) { return computed(x); }
     template <Argument X> requires(!std::is_const_v<T>)
     constexpr view const& operator=(X const& x) const { return computed(as_operand(x)); }
-    template <Argument X> requires(std::is_const_v<T>)
-    view const& operator=(X const&) const = delete;  // its numbers are somebody's constants
+    template <class X> requires(!Argument<X> || std::is_const_v<T>)
+    view const& operator=(X const&) const = delete;  // neither an expression nor a number, or the numbers are const
     template <Argument X> requires(!std::is_const_v<T>)
     constexpr view const& operator+=(X const& x) const { return computed(*this + x); }
     template <Argument X> requires(!std::is_const_v<T>)

@@ -77,6 +77,21 @@ template <class... I> constexpr extents_t windowed(extents_t const& s) {
     return r;
 }
 
+/// The first range of exact positions that ends after its axis does.
+template <class... I> constexpr extent_algebra past_the_end(extents_t const& s) {
+    extent_algebra r;
+    index_t a = 0;
+    auto const judge = [&]<class J>(J const*) {
+        if constexpr (requires { []<index_t F, index_t L>(exact_positions<F, L> const*) {}(static_cast<J*>(nullptr)); })
+            []<index_t F, index_t L>(exact_positions<F, L> const*, extent_algebra& to, extent e) {
+                to.at_least(e, L);
+            }(static_cast<J*>(nullptr), r, s[a]);
+        ++a;
+    };
+    (judge(static_cast<I const*>(nullptr)), ...);
+    return r;
+}
+
 /// Walks the axes of a view with indices, and gathers where the window begins, its sizes and its strides.
 template <index_t Rank>
 struct window_maker {

@@ -97,6 +97,8 @@ concept Trains = requires(T& t, batch const& b, double x) {
     { t.evaluate(b) } -> std::convertible_to<double>;
     { t.apply(x).grad_norm } -> std::convertible_to<double>;
     { t.apply(x).finite } -> std::convertible_to<bool>;
+    { t.update(b, x, x).finite } -> std::convertible_to<bool>;
+    { t.fuses() } -> std::convertible_to<bool>;
     t.discard();
 };
 
@@ -226,13 +228,20 @@ fit_report fit(Trainer& trainer, Data&& data, fit_settings const& settings, Call
         }
         require(s.targets > 0, fault::bounds, "fit: targets of an update", s.targets, 1);
         double const scale = 1 / static_cast<double>(s.targets);
-        for (std::size_t i = 0; i < window.size(); ++i) s.loss += trainer.accumulate(window[i], scale);
-        s.loss *= scale;
-        if (std::isfinite(s.loss)) {
-            auto const done = trainer.apply(s.rate);
-            s.grad_norm = done.grad_norm, s.finite = done.finite;
+        if (trainer.fuses()) {
+            require(window.size() == 1, fault::bounds, "fit: batches of a fused update",
+                    static_cast<index_t>(window.size()), 1);
+            auto const done = trainer.update(window[0], scale, s.rate);
+            s.loss = done.loss * scale, s.grad_norm = done.grad_norm, s.finite = done.finite;
         } else {
-            trainer.discard();
+            for (std::size_t i = 0; i < window.size(); ++i) s.loss += trainer.accumulate(window[i], scale);
+            s.loss *= scale;
+            if (std::isfinite(s.loss)) {
+                auto const done = trainer.apply(s.rate);
+                s.grad_norm = done.grad_norm, s.finite = done.finite;
+            } else {
+                trainer.discard();
+            }
         }
         now.rows += s.rows;
         now.skipped_in_a_row = s.finite ? 0 : now.skipped_in_a_row + 1;

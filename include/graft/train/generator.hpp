@@ -87,8 +87,8 @@ private:
         index_t panels, stream, block, keys, total;
     };
     static constexpr auto block_plan_of(sizes const& n, generation const& g) {
-        return make_plan(runs::code, make_schedule(runs::code, inference{}), n,
-                         plan_settings{static_cast<index_t>(sizeof(T)), 0, g.lanes});
+        return make_plan(runs::code, make_schedule(runs::code, inference{}, n), n,
+                         plan_settings{static_cast<index_t>(sizeof(T)), g.lanes});
     }
     static constexpr layout regions(model_config const& c, generation const& g, sizes const& n) {
         constexpr index_t t = static_cast<index_t>(sizeof(T));
@@ -112,7 +112,7 @@ private:
         embed(matrix<T>{entry, rows, c.width, &on}, net.embedding, ids);
         for (index_t l = 0; l < c.layers; ++l) {
             around.cache = {cache + 2 * l * keys, cache + (2 * l + 1) * keys, past, how.context};
-            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan, rows, scratch, nullptr, entry,
+            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan.view(), rows, scratch, nullptr, entry,
                            exit, nullptr});
             std::swap(entry, exit);
         }
@@ -125,7 +125,7 @@ private:
     model<Block, T> net;
     generation how;
     sizes n;
-    typename runs::plan plan;
+    typename runs::packed plan;
     workers on;
     batch_view<T> view;
     T *streams = nullptr, *cache = nullptr, *last = nullptr, *out = nullptr;

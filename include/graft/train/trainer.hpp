@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of training: forward, backward block by block, update. Nothing allocates.     (layer 13: train)
+// One update of training: forward, backward block by block, parameters moved. Nothing allocates.  (layer 13: train)
 #pragma once
 
-#include <graft/block/adapters.hpp>
-#include <graft/block/head.hpp>
 #include <graft/memory/arena.hpp>
+#include <graft/memory/visitor.hpp>
 #include <graft/optimizer/norm.hpp>
-#include <graft/optimizer/optimizer.hpp>
-#include <graft/strategy/strategy.hpp>
-#include <graft/train/batch.hpp>
+#include <graft/train/estimate.hpp>
+#include <graft/train/memory_plan.hpp>
 #include <graft/train/model.hpp>
 
 #include <algorithm>
@@ -16,47 +14,23 @@
 
 namespace graft {
 
-/// The numbers of a training run that its memory and arithmetic depend on.
-template <GradientStrategy Strategy, Optimizer Rule>
-struct training {
-    index_t tokens = 512;  // the most rows of one pass
-    index_t rank = 8;
-    double alpha = 16;
-    bool rank_stabilised = false;
-    unsigned targets = all_targets;
-    double max_grad_norm = 1;  // of the whole gradient; 0: no clipping
-    index_t lanes = 1;
-    Strategy strategy{};
-    Rule optimizer{};
-};
-
-/// Bytes of everything a training step touches beside the weights. Each is one region of one arena.
-struct training_memory {
-    index_t panels = 0;       // decoded weights, one panel per lane
-    index_t batch = 0;        // positions, angles, targets
-    index_t checkpoints = 0;  // the stream between blocks
-    index_t kept = 0;         // what the strategy keeps inside blocks
-    index_t gradient = 0;     // of the stream
-    index_t block = 0;        // the block that is running; shares its place with
-    index_t head = 0;         // the loss
-    index_t adapters = 0, gradients = 0, optimizer = 0;
-
-    constexpr index_t total() const {
-        return panels + batch + checkpoints + kept + gradient + std::max(block, head) + adapters + gradients +
-               optimizer;
-    }
-};
-
 /// What one update did.
 struct update_report {
+    double loss = 0;       // the sum over its batches, before it
     double grad_norm = 0;  // before clipping
-    bool finite = true;    // false: nothing was changed
+    bool finite = true;    // false: nothing was changed (fused updates: of the blocks from the first bad one down)
+};
+
+/// Who hears of memory that is not needed for a while: of the weights' bytes, of the kept streams'.
+struct memory_visitors {
+    memory_visitor weights{}, checkpoints{};
 };
 
 /// Trains the adapters of a model on an arena of `memory_plan(…).total()` bytes. `Number` is float; tests use double.
 ///
 ///     trainer<llama<lora>, mesp, adamw> t(model, settings, memory, pool.handle(nullptr, 0));
-///     double loss = t.accumulate(batch, 1.0 / targets);   // any number of times
+///     auto done = t.update(batch, 1.0 / targets, learning_rate);    // one batch an update, or
+///     double loss = t.accumulate(batch, 1.0 / targets);             // any number of times
 ///     t.apply(learning_rate);
 template <class Block, GradientStrategy Strategy, Optimizer Rule, class T = float>
 class trainer {
@@ -64,163 +38,479 @@ public:
     using settings = training<Strategy, Rule>;
     using sizes = typename Block::sizes;
     using runs = machine<Block, T>;
+    using layout = step_layout<Block, Strategy, Rule, T>;
 
     /// The plan: computed, not measured; `high_water()` equals it to the byte once a step has used the larger of block
     /// and head in full (the head: a target in each of `tokens` rows).
     static constexpr training_memory memory_plan(model_config const& c, settings const& s) {
-        sizes const size = sizes_of(c, s.tokens, s.rank, s.targets);
-        auto const p = block_plan_of(size, s);
-        auto const bytes = [](index_t k) { return round_up(k * static_cast<index_t>(sizeof(T)), buffer_alignment); };
-        index_t const stream = bytes(s.tokens * c.width), trained = adapter_numbers<Block>(size) * c.layers;
-        training_memory m;
-        m.panels = s.lanes * round_up(product_panel_bytes<T>, buffer_alignment);
-        m.batch = batch_view<T>::bytes(s.tokens, c.head);
-        m.checkpoints = (c.layers + 1) * stream;
-        m.kept = c.layers * p.kept_bytes;
-        m.gradient = stream;
-        m.block = p.scratch_bytes;
-        m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
-        m.adapters = bytes(trained);
-        m.gradients = bytes(trained);
-        m.optimizer = bytes(trained * s.optimizer.state_per_parameter);
-        return m;
+        return layout{c, s}.memory();
     }
 
     /// `memory`: at least memory_plan(...).total() bytes, 64-byte aligned. `executor`: its lanes must be
-    /// settings.lanes; its panels are replaced by the plan's. The model's layers are changed: their adapters lie in
-    /// `memory` from now on.
-    trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {})
-        : net(m), how(s), n(sizes_of(m.config, s.tokens, s.rank, s.targets)), plan(block_plan_of(n, s)),
-          planned(memory_plan(m.config, s)), place(memory), on(executor) {
-        require(executor.count == s.lanes, fault::bounds, "trainer: lanes of the executor", executor.count, s.lanes);
-        require(s.tokens > 0, fault::bounds, "trainer: tokens", s.tokens, 1);
-        require(s.rank >= 0, fault::bounds, "trainer: rank", s.rank, 0);
-        require(static_cast<index_t>(m.layers.size()) == m.config.layers, fault::shape, "trainer: layers",
-                static_cast<index_t>(m.layers.size()), m.config.layers);
+    /// settings.lanes; its panels are replaced by the plan's. `apart`: where settings say so, the plan's `checkpoints`
+    /// bytes. The model's layers are changed: their adapters lie in `memory` from now on.
+    trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {},
+            std::span<std::byte> apart = {})
+        : net(m), how(s), planned(memory_plan(m.config, s)), place(memory), on(executor) {
+        check(executor, apart);
+        layout const lay = plan_of();
         auto const& c = net.config;
+        n = lay.n, says = lay.says;
+        auto const each_bytes = lay.slot_bytes();
         on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
         on.panels = place.take(planned.panels);
+        states = place.take_numbers<layer_state>(c.layers);
+        remembered = place.take_numbers<double>(lay.memory_numbers());
+        chosen = reinterpret_cast<bool*>(place.take(c.layers));
+        for (index_t l = 0; l < c.layers; ++l) states[l] = {};
+        for (index_t v = 0; v < says.variants; ++v)
+            for (index_t d = 0; d < duties; ++d)
+                if (lay.uses(v, static_cast<duty>(d)))
+                    lay_plan(plans[static_cast<std::size_t>(v * duties + d)], lay.plan(v, static_cast<duty>(d)));
         view = batch_view<T>(place, how.tokens, c);
-        streams = place.take_numbers<T>(planned.checkpoints / static_cast<index_t>(sizeof(T)));
+        slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
+        slot_bytes = each_bytes, in_slots = lay.in_slots();
         kept = place.take(planned.kept);
-        gradient = place.take_numbers<T>(how.tokens * c.width);
-        count = adapter_numbers<Block>(n) * c.layers;
-        numbers = place.take_numbers<T>(count);
-        gradients = place.take_numbers<T>(count);
-        state = place.take_numbers<T>(count * how.optimizer.state_per_parameter);
-        std::fill_n(state, count * how.optimizer.state_per_parameter, T{});
+        index_t const stream = layout::bytes(how.tokens * c.width) / static_cast<index_t>(sizeof(T));
+        for (index_t i = 0; i < lay.streams(); ++i) streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(stream);
+        if (in_slots) streams[1] = reinterpret_cast<T*>(slots);
+        each = lay.adapter_numbers_of_layer(), count = each * c.layers;
+        numbers = place.take(round_up(count * bytes_of<T>(how.adapters), buffer_alignment));
+        copy = lay.copies() ? place.take_numbers<T>(each) : nullptr;
+        gradients = place.take_numbers<T>(each * lay.gradient_layers());
+        state = place.take_numbers<T>(lay.trains() ? count * how.optimizer.state_per_parameter : 0);
         working = place.take(std::max(planned.block, planned.head));
         fixed = place.taken() - round_up(std::max(planned.block, planned.head), buffer_alignment);
-
-        index_t const each = adapter_numbers<Block>(n);
-        T const scale = static_cast<T>(adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised));
-        for (index_t l = 0; l < c.layers; ++l)
-            lay_adapters(layer(l), n, numbers + l * each, gradients + l * each, scale);
+        scale_of_adapters =
+            static_cast<T>(adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised));
+        forget();
+        for (index_t l = 0; l < c.layers; ++l) lay_layer(l);
     }
     trainer(trainer const&) = delete;
     trainer& operator=(trainer const&) = delete;
 
     /// New adapters that change nothing yet, and an optimizer that remembers nothing.
     void start(std::uint64_t seed) {
-        for (index_t l = 0; l < net.config.layers; ++l) start_adapters(layer(l), l, seed);
-        std::fill_n(state, count * how.optimizer.state_per_parameter, T{});
-        updates = 0, pending = 0;
+        for (index_t l = 0; l < net.config.layers; ++l) {
+            start_adapters(open_layer(l), l, seed);
+            close_layer(l);
+        }
+        forget();
+    }
+
+    /// Forward and backward of one batch, and the parameters moved. `scale` times the gradient of the sum of its losses
+    /// is followed. A loss that is not finite changes nothing.
+    update_report update(batch const& b, double scale, double rate) {
+        update_report r;
+        if (!fuses()) {
+            double const loss = accumulate(b, scale);
+            if (std::isfinite(loss)) r = apply(rate);
+            else r.finite = false, discard();
+            return r.loss = loss, r;
+        }
+        choose();
+        r.loss = forward_and_loss(b, static_cast<T>(scale));
+        r.finite = std::isfinite(r.loss);
+        if (!r.finite) return r;
+        double squares = 0;
+        ++updates;
+        backward([&](index_t l) {
+            double const norm = global_norm(gradients, each, on);
+            squares += norm * norm;
+            if (!std::isfinite(norm)) return void(r.finite = false);
+            if (r.finite) move_layer(l, gradients, norm, rate, 1);
+        });
+        for (index_t l = 0; l < net.config.layers; ++l)
+            if (!states[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
+        r.grad_norm = std::sqrt(squares);
+        return r;
     }
 
     /// Forward and backward of one batch. Returns the sum of its losses; `scale` times the gradient of that sum is
     /// added to the gradients (one over the targets of all batches of an update gives the mean over tokens).
     double accumulate(batch const& b, double scale) {
-        forward(b);
-        index_t const rows = view.rows, width = net.config.width;
-        matrix<T> const g{gradient, rows, width, &on};
-        double const loss = head_loss(g, static_cast<T>(scale));
-        for (index_t l = net.config.layers; l-- > 0;) runs::backward(block(l));
+        require(!fuses(), fault::bounds, "trainer: batches of a fused update (use update)", 0, 1);
+        if (pending == 0) choose();
+        double loss = 0;
+        if (says.pulls()) {
+            loss = forward_and_loss(b, static_cast<T>(scale));
+            if (says.trains) backward([](index_t) {});
+        } else {
+            loss = probe(b, scale);
+        }
         ++pending;
         return loss;
     }
 
     /// The sum of the losses of one batch: forward only.
     double evaluate(batch const& b) {
-        forward(b);
+        forward(b, false);
         return head_loss({}, T{});
     }
 
     /// Clips what was accumulated and moves the adapters. Leaves everything as it was if the gradient is not finite.
     update_report apply(double rate) {
         require(pending > 0, fault::bounds, "trainer: batches accumulated before apply", pending, 1);
-        update_report r;
-        r.grad_norm = global_norm(gradients, count, on);
-        r.finite = std::isfinite(r.grad_norm);
         pending = 0;
-        if (!r.finite) return r;
-        ++updates;
-        how.optimizer.apply(
-            update<T>{numbers, gradients, state, count, rate, clip_scale(r.grad_norm, how.max_grad_norm), updates}, on);
-        return r;
+        return says.pulls() ? apply_gradients(rate) : apply_estimate(rate);
     }
     /// Forgets what was accumulated since the last update.
     void discard() { pending = 0; }
 
-    /// All trained numbers, their gradients, and what the optimizer remembers: what a checkpoint holds.
-    std::span<T> parameters() { return {numbers, static_cast<std::size_t>(count)}; }
-    std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(count)}; }
+    /// All trained numbers where they rest as they are computed with; and what the optimizer remembers, layer by layer.
+    std::span<T> parameters() {
+        require(how.adapters == resting::same, fault::bounds, "trainer: 16-bit adapters (use parameter_bytes)", 0, 1);
+        return {reinterpret_cast<T*>(numbers), static_cast<std::size_t>(count)};
+    }
+    std::span<std::byte> parameter_bytes() {
+        return {numbers, static_cast<std::size_t>(count * bytes_of<T>(how.adapters))};
+    }
     std::span<T> optimizer_state() {
         return {state, static_cast<std::size_t>(count * how.optimizer.state_per_parameter)};
     }
+    /// What the strategy remembers from one update to the next.
+    std::span<double> strategy_memory() {
+        return {remembered, static_cast<std::size_t>(plan_of().remembered())};
+    }
+    /// The gradients of all layers that are trained at this update, lowest first; of estimates and fused updates the
+    /// last layer's.
+    std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(each * used_gradients)}; }
+    /// Those of one layer; none where it is not trained.
+    std::span<T const> gradient_of(index_t l) const {
+        if (states[l].gradient < 0) return {};
+        return {gradients + states[l].gradient * each, static_cast<std::size_t>(each)};
+    }
+    resting parameters_rest() const { return how.adapters; }
     index_t steps() const { return updates; }
     void resume_at(index_t step) { updates = step, pending = 0; }
+    /// One batch an update, through `update` alone?
+    bool fuses() const { return how.updates == updating::fused && says.trains && says.pulls(); }
 
+    /// A layer with its adapters as T, until `close_layer` lays them to rest again.
+    layer_weights<Block, T>& open_layer(index_t l) {
+        if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, copy);
+        lay_layer(l);
+        return layer(l);
+    }
+    void close_layer(index_t l) {
+        if (how.adapters != resting::same) lay_down(how.adapters, copy, each, stored(l));
+    }
     layer_weights<Block, T>& layer(index_t l) { return net.layers[static_cast<std::size_t>(l)]; }
     model<Block, T> const& of() const { return net; }
     sizes const& dimensions() const { return n; }
     training_memory const& memory() const { return planned; }
     /// The end of the memory that was really used so far, in bytes.
     index_t high_water() const { return fixed + round_up(std::max(reached_block, reached_head), buffer_alignment); }
+    /// Who is told of weights and kept streams that were used.
+    void watch(memory_visitors who) { told = who; }
 
 private:
-    static constexpr auto block_plan_of(sizes const& n, settings const& s) {
-        return make_plan(runs::code, make_schedule(runs::code, s.strategy), n,
-                         plan_settings{static_cast<index_t>(sizeof(T)), s.strategy.tile, s.lanes});
+    using plan = typename runs::plan;
+    void lay_plan(plan_view& at, plan const& p) {
+        auto* const events = place.take_numbers<packed_event>(p.size);
+        at = pack_plan(p, events, place.take_numbers<packed_buffer>(p.count));
+    }
+    layout plan_of() const { return {net.config, how}; }
+
+    void check(workers const& executor, std::span<std::byte> apart) const {
+        auto const& c = net.config;
+        require(executor.count == how.lanes, fault::bounds, "trainer: lanes of the executor", executor.count, how.lanes);
+        require(how.tokens > 0, fault::bounds, "trainer: tokens", how.tokens, 1);
+        require(how.rank >= 0, fault::bounds, "trainer: rank", how.rank, 0);
+        require(static_cast<index_t>(net.layers.size()) == c.layers, fault::shape, "trainer: layers",
+                static_cast<index_t>(net.layers.size()), c.layers);
+        require(how.updates == updating::deferred || how.max_grad_norm == 0, fault::bounds,
+                "trainer: fused updates, which see no whole gradient to clip (max_grad_norm)", 1, 0);
+        require(!how.checkpoints_apart || static_cast<index_t>(apart.size()) >= planned.checkpoints, fault::memory,
+                "trainer: bytes for kept streams", static_cast<index_t>(apart.size()), planned.checkpoints);
     }
 
-    T* stream(index_t l) {
-        return streams +
-               l * (round_up(how.tokens * net.config.width * static_cast<index_t>(sizeof(T)), buffer_alignment) /
-                    static_cast<index_t>(sizeof(T)));
+    /// Nothing remembered: no updates, no lengths of gradients, no losses.
+    void forget() {
+        std::fill_n(state, says.trains ? count * how.optimizer.state_per_parameter : 0, T{});
+        for (index_t l = 0; l < net.config.layers; ++l) updates_of(l) = 0, length_of(l) = -1;
+        last_loss() = 0, knows_loss() = 0;
+        updates = pending = 0;
+        choose();
+    }
+    double& updates_of(index_t l) { return remembered[l]; }
+    double& length_of(index_t l) { return remembered[net.config.layers + l]; }
+    double& last_loss() { return remembered[2 * net.config.layers]; }
+    double& knows_loss() { return remembered[2 * net.config.layers + 1]; }
+    double* differences() { return remembered + 2 * net.config.layers + 2; }
+
+    // ------------------------------------------------------------------ what each layer does in this update
+
+    void choose() {
+        auto const& c = net.config;
+        std::fill_n(chosen, c.layers, true);
+        if (says.selects) {
+            auto const layers = static_cast<std::size_t>(c.layers);
+            choose_layers(how.strategy, {updates + 1, c.layers, how.seed, {&length_of(0), layers}}, {chosen, layers});
+        }
+        lowest = c.layers;
+        for (index_t l = c.layers; l-- > 0;)
+            if (chosen[l]) lowest = l;
+        index_t slot = 0, kept_at = 0;
+        used_gradients = 0;
+        for (index_t l = 0; l < c.layers; ++l) {
+            layer_state& s = states[l];
+            s.chosen = chosen[l];
+            bool const exact = says.gradient == unselected_gradient::exact;
+            s.does = !says.trains                 ? duty::train
+                     : !says.pulls() || l < lowest ? duty::skip
+                     : l == lowest                 ? duty::lowest
+                     : s.chosen                    ? duty::train
+                     : exact                       ? duty::pass
+                                                   : duty::skip;
+            s.gradient = says.pulls() && says.trains && s.chosen ? (how.updates == updating::fused ? 0 : used_gradients++) : -1;
+            s.kept = kept_at;
+            kept_at += plan_for(l).kept_bytes;
+            bool const pulls = says.trains && says.pulls(), apart = says.every > 1;
+            bool const needed = apart ? l >= lowest - lowest % says.every : s.does != duty::skip;
+            s.slot = !pulls || !needed ? -1 : apart ? l / says.every : slot++;
+        }
+        if (!says.pulls() || (says.trains && how.updates == updating::fused)) used_gradients = 1;
+    }
+    plan_view const& plan_for(index_t l) const {
+        return plans[static_cast<std::size_t>(variant_of(how.strategy, l, net.config.layers) * duties +
+                                               static_cast<index_t>(states[l].does))];
     }
 
-    typename runs::place block(index_t l) {
-        return {n, around, layer(l), on, plan, view.rows, working, kept + l * plan.kept_bytes,
-                stream(l), stream(l + 1), gradient, pending == 0, &reached_block};
+    // ------------------------------------------------------------------ one block
+
+    std::byte* stored(index_t l) { return numbers + l * each * bytes_of<T>(how.adapters); }
+    void lay_layer(index_t l) {
+        T* const at = how.adapters == resting::same ? reinterpret_cast<T*>(stored(l)) : copy;
+        T* const g = states[l].gradient >= 0 ? gradients + states[l].gradient * each : nullptr;
+        lay_adapters(layer(l), n, at, g, scale_of_adapters);
+    }
+    /// The layer as this pass sees it: its parameters, moved along a random direction where there is one.
+    layer_weights<Block, T>& enter(index_t l) {
+        if (moved.by != 0) {
+            take_up(how.adapters, stored(l), each, copy);
+            add_direction(copy, each, moved, l, on);
+            lay_adapters(layer(l), n, copy, static_cast<T*>(nullptr), scale_of_adapters);
+            return layer(l);
+        }
+        return open_layer(l);
+    }
+    typename runs::place block(index_t l, T* entry, T* exit, T* gradient) {
+        return {n,    around, enter(l), on,   plan_for(l), view.rows,           working,
+                kept + states[l].kept,  entry, exit, gradient, pending == 0, &reached_block, states[l].chosen};
+    }
+    void run_forward(index_t l, T* entry, T* exit) {
+        runs::forward(block(l, entry, exit, nullptr));
+        tell_weights(l);
+        if (moved.by != 0) lay_layer(l);
+    }
+    void tell_weights(index_t l) {
+        if (!told.weights) return;
+        layer(l).visit([&](auto, auto const& w) {
+            if constexpr (requires { w.W; }) told.weights(w.W);
+        });
     }
 
-    void forward(batch const& b) {
-        view.set(b, net.config);
-        around = view.around(net.config);
-        embed(matrix<T>{stream(0), view.rows, net.config.width, &on}, net.embedding, b.ids);
-        for (index_t l = 0; l < net.config.layers; ++l) runs::forward(block(l));
+    // ------------------------------------------------------------------ streams between blocks
+
+    T* other_stream(T const* in_use, T const* also = nullptr) const {
+        for (T* s : streams)
+            if (s && s != in_use && s != also) return s;
+        return nullptr;
+    }
+    std::byte* slot(index_t i) const { return slots + i * slot_bytes; }
+    /// Is the stream that enters layer l kept, in the pass that runs from the embedding?
+    bool keeps(index_t l) const {
+        return l < net.config.layers && states[l].slot >= 0 && (says.every == 1 || l % says.every == 0);
+    }
+    /// The slot of layer l's input: a run of `every` blocks shares those of its inner streams.
+    index_t slot_of(index_t l) const {
+        if (says.every == 1 || l % says.every == 0) return states[l].slot;
+        return (net.config.layers + says.every - 1) / says.every + l % says.every - 1;
+    }
+    bool rests() const { return how.checkpoints != resting::same; }
+    /// Where layer l is to read its input: where it is kept, if it can be read there.
+    T* kept_stream(index_t l) const { return reinterpret_cast<T*>(slot(slot_of(l))); }
+    void keep_stream(index_t l, T const* x) {
+        lay_down(how.checkpoints, x, view.rows * net.config.width, slot(slot_of(l)));
+        told.checkpoints(slot(slot_of(l)), slot_bytes);
+    }
+
+    /// Runs all blocks; the streams that a backward will need are kept if asked. Leaves the last stream in `top`.
+    void forward(batch const& b, bool keeping) {
+        auto const& c = net.config;
+        view.set(b, c);
+        around = view.around(c);
+        auto const place_of = [&](index_t l, T const* in_use) {
+            return keeping && keeps(l) && !rests() ? kept_stream(l) : other_stream(in_use);
+        };
+        T* x = place_of(0, nullptr);
+        embed(matrix<T>{x, view.rows, c.width, &on}, net.embedding, b.ids);
+        told.weights(net.embedding);
+        for (index_t l = 0; l < c.layers; ++l) {
+            if (keeping && keeps(l) && rests()) keep_stream(l, x);
+            T* const y = place_of(l + 1, x);
+            run_forward(l, x, y);
+            if (keeping && keeps(l) && !rests()) told.checkpoints(slot(slot_of(l)), slot_bytes);
+            x = y;
+        }
+        top = x;
+    }
+
+    double forward_and_loss(batch const& b, T scale) {
+        forward(b, says.trains);
+        return head_loss(matrix<T>{top, view.rows, net.config.width, &on}, scale);
+    }
+
+    /// From the gradient of the last stream, which lies in its place, down to the lowest block that is trained.
+    /// `pulled(l)` after each block whose gradients are there.
+    void backward(auto&& pulled) {
+        index_t const layers = net.config.layers, every = says.every;
+        for (index_t l = layers; l-- > lowest;) {
+            if (every > 1 && (l == layers - 1 || l % every == every - 1)) run_between(l - l % every, l);
+            if (states[l].does == duty::skip) continue;
+            T* entry = kept_stream(l);
+            if (rests()) {
+                entry = other_stream(top);
+                take_up(how.checkpoints, slot(slot_of(l)), view.rows * net.config.width, entry);
+            }
+            runs::backward(block(l, entry, nullptr, top));
+            told.checkpoints(slot(slot_of(l)), slot_bytes);
+            tell_weights(l);
+            if (states[l].chosen) pulled(l);
+        }
+    }
+    /// The streams from that of layer `first`, which is kept, to that of layer `last`.
+    void run_between(index_t first, index_t last) {
+        T* x = kept_stream(first);
+        if (rests()) {
+            x = other_stream(top);
+            take_up(how.checkpoints, slot(slot_of(first)), view.rows * net.config.width, x);
+        }
+        for (index_t l = first; l < last; ++l) {
+            T* const y = rests() ? other_stream(top, x) : kept_stream(l + 1);
+            run_forward(l, x, y);
+            if (rests()) keep_stream(l + 1, y);
+            x = y;
+        }
     }
 
     double head_loss(matrix<T> g, T scale) {
-        loss_head<T> const head{net.head, net.norm, net.config.norm_epsilon};
+        loss_head<T> const head{net.head, net.norm, net.config.norm_epsilon, told.weights};
         index_t const rows = static_cast<index_t>(view.targets().size());
         reached_head = std::max(reached_head, loss_head<T>::scratch_bytes(rows, net.config.width));
-        return head(matrix<T>{stream(net.config.layers), view.rows, net.config.width, &on}, view.rows_with_target(),
-                    view.targets(), g, scale, reinterpret_cast<T*>(working));
+        return head(matrix<T>{top, view.rows, net.config.width, &on}, view.rows_with_target(), view.targets(), g, scale,
+                    reinterpret_cast<T*>(working));
     }
+
+    // ------------------------------------------------------------------ parameters
+
+    /// Moves one layer; without gradients where it was not trained.
+    void move_layer(index_t l, T const* g, double norm, double rate, double scale) {
+        if (!g && says.update == unselected_update::none) return;
+        index_t step = updates;
+        if (g) length_of(l) = norm, ++updates_of(l);
+        if (says.selects && says.update == unselected_update::none) step = static_cast<index_t>(updates_of(l));
+        T* at = reinterpret_cast<T*>(stored(l));
+        if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, at = copy);
+        how.optimizer.apply(update_of(at, g, l, rate, scale, step), on);
+        if (how.adapters != resting::same)
+            lay_down_randomly(how.adapters, copy, each, stored(l), how.seed, rounding_stream + static_cast<std::uint32_t>(l),
+                              static_cast<std::uint64_t>(updates));
+    }
+    graft::update<T> update_of(T* at, T const* g, index_t l, double rate, double scale, index_t step) {
+        return {at, g, state + l * each * how.optimizer.state_per_parameter, each, rate, scale, step};
+    }
+
+    update_report apply_gradients(double rate) {
+        update_report r;
+        r.grad_norm = global_norm(gradients, each * used_gradients, on);
+        r.finite = std::isfinite(r.grad_norm);
+        if (!r.finite) return r;
+        ++updates;
+        double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
+        for (index_t l = 0; l < net.config.layers; ++l) {
+            auto const g = gradient_of(l);
+            move_layer(l, g.empty() ? nullptr : g.data(), says.selects && !g.empty() ? global_norm(g.data(), each, on) : 0,
+                       rate, scale);
+        }
+        return r;
+    }
+
+    // ------------------------------------------------------------------ gradients from losses alone
+
+    /// Which direction sample k of this update takes, and how far along it.
+    direction along(index_t k, double by) const {
+        auto const samples = static_cast<std::uint64_t>(says.estimate.samples);
+        return {how.seed, static_cast<std::uint64_t>(updates) * samples + static_cast<std::uint64_t>(k), by};
+    }
+    /// The losses of one batch at the probed points; their differences are added up over the batches of an update.
+    double probe(batch const& b, double scale) {
+        auto const& e = says.estimate;
+        double sum = 0;
+        for (index_t k = 0; k < e.samples; ++k) {
+            double& d = differences()[k];
+            if (pending == 0) d = 0;
+            for (int sign : {1, -1}) {
+                if (e.one_point && sign < 0) continue;
+                moved = along(k, sign * e.epsilon);
+                forward(b, false);
+                double const loss = head_loss({}, T{});
+                sum += loss, d += sign * scale * loss;
+            }
+        }
+        moved = {};
+        return sum / static_cast<double>(e.samples * (e.one_point ? 1 : 2));
+    }
+    update_report apply_estimate(double rate) {
+        auto const& e = says.estimate;
+        auto const samples = static_cast<double>(e.samples);
+        update_report r;
+        double squares = 0, mean = 0;
+        for (index_t k = 0; k < e.samples; ++k) {
+            double& d = differences()[k];
+            mean += d / samples;
+            d = !e.one_point ? d / (2 * e.epsilon) : knows_loss() != 0 ? (d - last_loss()) / e.epsilon : 0;
+            d /= samples, squares += d * d;
+        }
+        r.grad_norm = std::sqrt(squares * static_cast<double>(count));  // expected: directions are all but orthogonal
+        r.finite = std::isfinite(r.grad_norm);
+        if (!r.finite) return r;
+        if (e.one_point) last_loss() = mean, knows_loss() = 1;
+        double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
+        for (index_t l = 0; l < net.config.layers; ++l) {
+            std::fill_n(gradients, each, T{});
+            for (index_t k = 0; k < e.samples; ++k) add_direction(gradients, each, along(k, differences()[k]), l, on);
+            ++updates, move_layer(l, gradients, 0, rate, scale), --updates;
+        }
+        ++updates;
+        return r;
+    }
+
+    static constexpr std::uint32_t rounding_stream = 0x726e0000;  // and the layer
 
     model<Block, T> net;
     settings how;
-    sizes n;
-    typename runs::plan plan;
+    sizes n{};
+    answers says{};
+    std::array<plan_view, 8> plans{};  // per variant and duty
     training_memory planned;
     arena place;
     workers on;
+    memory_visitors told;
     batch_view<T> view;
     surroundings<T> around;
-    T *streams = nullptr, *gradient = nullptr, *numbers = nullptr, *gradients = nullptr, *state = nullptr;
-    std::byte *kept = nullptr, *working = nullptr;
-    index_t count = 0, updates = 0, pending = 0, fixed = 0, reached_block = 0, reached_head = 0;
+    layer_state* states = nullptr;
+    double* remembered = nullptr;
+    bool* chosen = nullptr;
+    std::array<T*, 3> streams{};
+    T *top = nullptr, *copy = nullptr, *gradients = nullptr, *state = nullptr;
+    std::byte *slots = nullptr, *kept = nullptr, *working = nullptr, *numbers = nullptr;
+    T scale_of_adapters{};
+    direction moved{};
+    bool in_slots = false;
+    index_t slot_bytes = 0, each = 0, count = 0, used_gradients = 0, lowest = 0;
+    index_t updates = 0, pending = 0, fixed = 0, reached_block = 0, reached_head = 0;
 };
 
 }  // namespace graft

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of a training step, before it is taken.                                     (layer 13: train)
+#pragma once
+
+#include <graft/block/adapters.hpp>
+#include <graft/block/head.hpp>
+#include <graft/train/batch.hpp>
+#include <graft/train/settings.hpp>
+
+#include <algorithm>
+
+namespace graft {
+
+/// Bytes of everything a training step touches beside the weights. Each is one region of one arena.
+struct training_memory {
+    index_t tables = 0;       // schedules, and what is known of each layer
+    index_t panels = 0;       // decoded weights, one panel per lane
+    index_t batch = 0;        // positions, angles, targets
+    index_t checkpoints = 0;  // the stream between blocks
+    index_t stream = 0;       // the one that is computed with, and its gradient
+    index_t kept = 0;         // what the strategy keeps inside blocks
+    index_t block = 0;        // the block that is running; shares its place with
+    index_t head = 0;         // the loss
+    index_t adapters = 0, gradients = 0, optimizer = 0;
+    bool checkpoints_apart = false;  // these lie elsewhere and do not count
+
+    constexpr index_t total() const {
+        return tables + panels + batch + (checkpoints_apart ? 0 : checkpoints) + stream + kept + std::max(block, head) +
+               adapters + gradients + optimizer;
+    }
+};
+
+/// What one block does in one update.
+enum class duty : unsigned char {
+    train,   // pull everything
+    lowest,  // pull everything but what leads to the stream below: nothing is trained there
+    pass,    // pull the stream's gradient only
+    skip     // only run forward
+};
+inline constexpr index_t duties = 4;
+constexpr block_role role_of(duty d) { return {d == duty::train || d == duty::lowest, d == duty::train || d == duty::pass}; }
+
+/// What is known of one layer, update by update.
+struct layer_state {
+    duty does = duty::train;
+    bool chosen = true;
+    index_t slot = -1;      // of its input among the kept streams; −1: not kept
+    index_t gradient = -1;  // of its gradients among those of all chosen layers
+    index_t kept = 0;       // where its kept values begin, in bytes
+};
+
+/// How a step's memory divides, derived from the settings alone: the one place where sizes are decided.
+template <class Block, GradientStrategy Strategy, Optimizer Rule, class T>
+struct step_layout {
+    using sizes = typename Block::sizes;
+    using runs = machine<Block, T>;
+
+    model_config const& c;
+    training<Strategy, Rule> const& s;
+    answers says = answers_of(s.strategy);
+    sizes n = sizes_of(c, s.tokens, s.rank, s.targets, 0, says.stored_weights);
+
+    static constexpr index_t bytes(index_t numbers) {
+        return round_up(numbers * static_cast<index_t>(sizeof(T)), buffer_alignment);
+    }
+
+    /// Is this kind of schedule ever used?
+    constexpr bool uses(index_t variant, duty d) const {
+        if (!says.trains) return d == duty::train;  // whose backward is empty
+        if (!says.pulls()) return d == duty::skip;
+        if (d == duty::train) return true;
+        if (d == duty::lowest) return says.selects || variant == variant_of(s.strategy, 0, c.layers);
+        if (d == duty::skip) return says.selects;
+        return says.selects && says.gradient == unselected_gradient::exact;
+    }
+    constexpr typename runs::plan plan(index_t variant, duty d) const {
+        return make_plan(runs::code, make_schedule(runs::code, s.strategy, n, role_of(d), variant), n,
+                         plan_settings{static_cast<index_t>(sizeof(T)), s.lanes, says.in_place});
+    }
+    constexpr bool trains() const { return says.trains; }
+    constexpr bool pulls() const { return says.trains && says.pulls(); }
+    constexpr index_t most() const { return most_trained(s.strategy, c.layers); }
+    /// Streams that are kept at once.
+    constexpr index_t slots() const {
+        if (!pulls()) return 0;
+        if (says.every > 1) return (c.layers + says.every - 1) / says.every + inner_slots();
+        return says.selects && says.gradient == unselected_gradient::identity ? most() : c.layers;
+    }
+    /// Of these, streams within the run of blocks that is computed once more.
+    constexpr index_t inner_slots() const { return std::min(says.every, c.layers) - 1; }
+    constexpr index_t slot_bytes() const {
+        return round_up(s.tokens * c.width * bytes_of<T>(s.checkpoints), buffer_alignment);
+    }
+    /// Every block reads its input where it is kept: no stream is ever copied.
+    constexpr bool in_slots() const {
+        return pulls() && s.checkpoints == resting::same && slots() == c.layers && says.every == 1;
+    }
+    /// Streams that are computed with: the gradient takes the place of the last.
+    constexpr index_t streams() const {
+        return in_slots() ? 1 : pulls() && says.every > 1 && s.checkpoints != resting::same ? 3 : 2;
+    }
+
+    constexpr index_t adapter_numbers_of_layer() const { return adapter_numbers<Block>(n); }
+    /// Parameters are computed with in a copy of one layer's.
+    constexpr bool copies() const { return s.adapters != resting::same || (trains() && !pulls()); }
+    constexpr index_t gradient_layers() const {
+        if (!trains()) return 0;
+        return !pulls() || s.updates == updating::fused ? 1 : most();
+    }
+
+    constexpr training_memory memory() const {
+        index_t scratch = 0, deepest = 0, kept = 0, plans = 0;
+        std::array<index_t, 8> kept_of{};
+        for (index_t v = 0; v < says.variants; ++v)
+            for (index_t d = 0; d < duties; ++d) {
+                if (!uses(v, static_cast<duty>(d))) continue;
+                auto const p = plan(v, static_cast<duty>(d));
+                plans += packed_bytes(p);
+                scratch = std::max(scratch, p.scratch_bytes);
+                index_t& k = kept_of[static_cast<std::size_t>(v)];
+                k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
+            }
+        for (index_t l = 0; l < c.layers; ++l)
+            kept += kept_of[static_cast<std::size_t>(variant_of(s.strategy, l, c.layers))];
+        index_t const each = adapter_numbers_of_layer(), trained = each * c.layers;
+        training_memory m;
+        m.tables = round_up(c.layers * static_cast<index_t>(sizeof(layer_state)), buffer_alignment) +
+                   round_up(memory_numbers() * static_cast<index_t>(sizeof(double)), buffer_alignment) +
+                   round_up(c.layers, buffer_alignment) + plans;
+        m.panels = s.lanes * round_up(product_panel_bytes<T>, buffer_alignment);
+        m.batch = batch_view<T>::bytes(s.tokens, c.head);
+        m.checkpoints = slots() * slot_bytes(), m.checkpoints_apart = s.checkpoints_apart;
+        m.stream = streams() * bytes(s.tokens * c.width);
+        m.kept = says.selects ? most() * deepest : kept;
+        m.block = scratch;
+        m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
+        m.adapters = round_up(trained * bytes_of<T>(s.adapters), buffer_alignment) + (copies() ? bytes(each) : 0);
+        m.gradients = bytes(each * gradient_layers());
+        m.optimizer = says.trains ? bytes(trained * s.optimizer.state_per_parameter) : 0;
+        return m;
+    }
+    /// What a strategy remembers from update to update: the updates of each layer, the lengths of their gradients; of
+    /// estimates the last loss, whether there is one, and the differences of this update.
+    constexpr index_t remembered() const { return 2 * c.layers + 2; }
+    constexpr index_t memory_numbers() const { return remembered() + std::max<index_t>(says.estimate.samples, 0); }
+};
+
+}  // namespace graft
