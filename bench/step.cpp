@@ -11,26 +11,22 @@
 #include <graft/optimizer/adamw.hpp>
 #include <graft/optimizer/sgd.hpp>
 #include <graft/parallel/thread_pool.hpp>
-#include <graft/quant/encode.hpp>
-#include <graft/quant/formats.hpp>
 #include <graft/strategy/full.hpp>
 #include <graft/strategy/mesp.hpp>
 #include <graft/train/trainer.hpp>
 
 #include <CLI/CLI.hpp>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
-#include <deque>
-#include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
-using namespace graft;
+#include "../examples/graft/process_memory.hpp"
+#include "support/random_weights.hpp"
+#include "support/timing.hpp"
+
+using namespace bench;
 
 namespace {
 
@@ -41,95 +37,9 @@ struct options {
     bool json = false;
 };
 
-double seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// A line of /proc/self/status in bytes.
-double status_bytes(std::string const& key) {
-    std::ifstream in("/proc/self/status");
-    for (std::string line; std::getline(in, line);)
-        if (line.rfind(key + ":", 0) == 0) return std::stod(line.substr(key.size() + 1)) * 1024;
-    return 0;
-}
-
-/// Random matrices in a mapped file. Rows repeat after a few: time does not depend on their values.
-class weight_file {
-public:
-    weight_file() : file(std::tmpfile()) {}
-    ~weight_file() {
-        if (base) ::munmap(base, static_cast<std::size_t>(size));
-        std::fclose(file);
-    }
-    weight_file(weight_file const&) = delete;
-    weight_file& operator=(weight_file const&) = delete;
-
-    /// Appends a matrix and returns its offset.
-    index_t append(index_t rows, index_t columns, format const& how) {
-        auto& pool = pools[{columns, &how}];
-        if (pool.empty()) {
-            std::vector<float> row(static_cast<std::size_t>(columns));
-            for (std::uint64_t r = 0; r < 61; ++r) {
-                for (std::size_t j = 0; j < row.size(); ++j)
-                    row[j] =
-                        static_cast<float>((2 * uniform(r, 1, 0, j) - 1) / std::sqrt(static_cast<double>(columns)));
-                auto& bytes = pool.emplace_back(static_cast<std::size_t>(how.row_bytes(columns)));
-                encode(how, row.data(), columns, bytes.data());
-            }
-        }
-        index_t const at = size;
-        for (index_t i = 0; i < rows; ++i, size += how.row_bytes(columns)) {
-            auto const& bytes = pool[static_cast<std::size_t>(i) % pool.size()];
-            if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) std::abort();
-        }
-        return at;
-    }
-    std::byte const* map() {
-        std::fflush(file);
-        base = static_cast<std::byte*>(
-            ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, ::fileno(file), 0));
-        return base;
-    }
-    index_t size = 0;
-
-private:
-    std::FILE* file;
-    std::byte* base = nullptr;
-    std::map<std::pair<index_t, format const*>, std::deque<std::vector<std::byte>>> pools;
-};
-
 template <class Block, class Strategy, class Rule>
 int measure(options const& o, model_config const& c, Strategy strategy) {
-    format const* const how = find_format(o.weights);
-    bool const small =
-        how->bytes * 8 < how->block * 8;  // under eight bits a number: the embedding is q8_0, as in real files
-    weight_file file;
-    std::vector<layer_weights<Block, float>> layers(static_cast<std::size_t>(c.layers));
-    auto const n = sizes_of(c, o.seq);
-    std::vector<float> const ones(static_cast<std::size_t>(std::max(c.width, c.heads * c.head)), 1.0f),
-        zeros(ones.size(), 0.0f);
-    auto const each_matrix = [&](auto&& f) {
-        for (auto& layer : layers)
-            layer.visit([&](auto op, auto& w) {
-                using Op = decltype(op);
-                if constexpr (requires { w.W; }) f(w.W, Op::out_axis::of(n), Op::in_axis::of(n));
-            });
-    };
-    std::vector<index_t> offsets;
-    each_matrix([&](weight&, index_t out, index_t in) { offsets.push_back(file.append(out, in, *how)); });
-    format const& embedding_format = small ? *find_format("q8_0") : *how;
-    index_t const embedding_at = file.append(c.vocabulary, c.width, embedding_format);
-    std::byte const* const base = file.map();
-    std::size_t k = 0;
-    each_matrix([&](weight& w, index_t out, index_t in) { w = {base + offsets[k++], out, in, *how}; });
-    for (auto& layer : layers)
-        layer.visit([&](auto op, auto& w) {
-            using Op = decltype(op);
-            if constexpr (requires { w.w; }) w.w = ones.data();
-            else if constexpr (requires { w.b; }) w.b = Op::has_bias ? zeros.data() : nullptr;
-        });
-    model<Block> net{c, {base + embedding_at, c.vocabulary, c.width, embedding_format}, {}, ones.data(), layers};
-    net.head = net.embedding;
+    random_model<Block> const weights(c, *find_format(o.weights));
 
     using trainer_type = trainer<Block, Strategy, Rule>;
     typename trainer_type::settings s;
@@ -139,18 +49,10 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
     thread_pool pool(o.threads);
     std::size_t const bytes = static_cast<std::size_t>(plan.total());
     auto* const memory = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-    trainer_type t(net, s, {memory, bytes}, pool.handle(nullptr, 0));
+    trainer_type t(weights.net, s, {memory, bytes}, pool.handle(nullptr, 0));
     t.start(1);
 
-    std::vector<int> ids, targets;
-    for (index_t i = 0; i <= o.seq; ++i)
-        ids.push_back(
-            static_cast<int>(uniform(3, 3, 0, static_cast<std::uint64_t>(i)) * static_cast<double>(c.vocabulary)));
-    targets.assign(ids.begin() + 1, ids.end());
-    ids.pop_back();
-    index_t const start = 0;
-    batch const b{ids, targets, {&start, 1}};
-
+    random_batch const b(o.seq, c.vocabulary);
     std::vector<double> forward, step;
     double loss = 0, anonymous = 0;
     for (index_t i = 0; i < o.steps; ++i) {
@@ -160,10 +62,10 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
         double const t1 = seconds();
         t.evaluate(b);
         step.push_back(t1 - t0), forward.push_back(seconds() - t1);
-        anonymous = std::max(anonymous, status_bytes("RssAnon"));
+        anonymous = std::max(anonymous, static_cast<double>(tool::anonymous_bytes()));
     }
-    auto const sorted = [](std::vector<double> v) { return std::sort(v.begin(), v.end()), v; };
-    double const median = sorted(step)[step.size() / 2], best = sorted(step)[0], pass = sorted(forward)[0];
+    double const median = median_of(step).value, best = *std::min_element(step.begin(), step.end()),
+                 pass = *std::min_element(forward.begin(), forward.end());
     double const mib = 1024.0 * 1024.0;
     if (o.json) {
         std::printf(
@@ -175,8 +77,8 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
             "bytes\":%.0f,"
             "\"rss_peak_bytes\":%.0f}\n",
             o.shape.c_str(), o.seq, o.rank, o.strategy.c_str(), o.tile, o.phases, o.optimizer.c_str(),
-            o.weights.c_str(), o.threads, o.steps, best, median, pass, loss, plan.total(), t.high_water(), file.size,
-            anonymous, status_bytes("VmHWM"));
+            o.weights.c_str(), o.threads, o.steps, best, median, pass, loss, plan.total(), t.high_water(),
+            weights.mapped_bytes(), anonymous, static_cast<double>(tool::peak_resident_bytes()));
     } else {
         std::printf("%s, %td tokens, rank %td, %s, %s, %s weights, %td threads\n", o.shape.c_str(), o.seq, o.rank,
                     o.strategy.c_str(), o.optimizer.c_str(), o.weights.c_str(), o.threads);
@@ -190,7 +92,8 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
             static_cast<double>(plan.head) / mib,
             static_cast<double>(plan.adapters + plan.gradients + plan.optimizer) / mib);
         std::printf("  high water %.1f MiB; anonymous %.1f MiB; weights mapped %.1f MiB\n",
-                    static_cast<double>(t.high_water()) / mib, anonymous / mib, static_cast<double>(file.size) / mib);
+                    static_cast<double>(t.high_water()) / mib, anonymous / mib,
+                    static_cast<double>(weights.mapped_bytes()) / mib);
     }
     std::free(memory);
     return 0;

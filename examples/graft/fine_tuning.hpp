@@ -29,7 +29,11 @@ class fine_tuning {
 public:
     fine_tuning(any_tuner& t, finetune_options const& options, index_t steps_per_epoch, run_identity id,
                 metrics_log& metrics)
-        : tuner(t), o(options), epoch(steps_per_epoch), identity(std::move(id)), log(metrics),
+        : tuner(t),
+          o(options),
+          epoch(steps_per_epoch),
+          identity(std::move(id)),
+          log(metrics),
           checkpoints(options.output + "/checkpoints") {}
 
     /// From state.progress to the last step, or to a signal. Every checkpoint is of a whole step.
@@ -72,10 +76,14 @@ public:
     verdict operator()(fit_step const& s) {
         if (!s.finite) {
             not_finite = std::isfinite(s.loss) ? "gradient" : "loss";
-            bar.note(formatted("warning: step %td: the %s is not finite; the step is skipped", s.step,
-                               not_finite.c_str()));
+            bar.note(
+                formatted("warning: step %td: the %s is not finite; the step is skipped", s.step, not_finite.c_str()));
         }
         note_memory();
+        if (auto const wrong = tuner->trouble(); wrong && !troubled) {
+            troubled = true;
+            bar.note("warning: " + describe(*wrong) + "; training goes on, with more of its pages in memory");
+        }
         double const spent = now() - marked, speed = static_cast<double>(s.rows) / spent;
         state.step_seconds += spent;
         log.add({{"step", s.step},
@@ -87,7 +95,8 @@ public:
                  {"tokens", s.rows},
                  {"targets", s.targets},
                  {"tokens_per_second", speed},
-                 {"rss_anon_bytes", memory}});
+                 {"rss_anon_bytes", memory},
+                 {"peak_rss_bytes", peak_resident_bytes()}});
         bar.show({s.step, s.steps, s.loss, s.rate, s.grad_norm, speed,
                   state.step_seconds / static_cast<double>(s.step) * static_cast<double>(s.steps - s.step), memory});
         marked = now();
@@ -134,6 +143,7 @@ private:
     std::string checkpoints, not_finite;
     std::optional<problem> failed;
     progress bar;
+    bool troubled = false;
     double began = 0, marked = 0, before = 0;  // of this call; of the last event; what earlier calls took
     std::uint64_t memory = 0;
 };

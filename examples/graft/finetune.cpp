@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune: from a model and a data file to an adapter that other tools accept.
 #include "fine_tuning.hpp"
-#include "memory_table.hpp"
+#include "memory_budget.hpp"
 #include "output_directory.hpp"
 #include "session.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace tool {
@@ -15,16 +16,40 @@ struct prepared {
     any_model base;
     packed_data data;
     std::optional<adapter> start;
-    index_t steps = 0;
+    index_t steps = 0, reader = 0;  // bytes of tokenizer and reader
     run_identity identity;
 };
+
+/// A fused update takes one pass: all its examples must fit it, whichever they are.
+result<void> check_fused(prepared const& p, finetune_options const& o) {
+    if (!o.run.gradients.fused()) return {};
+    std::vector<index_t> rows;
+    for (index_t const i : p.data.split().train)
+        rows.push_back(rows_of(p.data.source().examples[static_cast<std::size_t>(i)]));
+    std::sort(rows.rbegin(), rows.rend());
+    index_t sum = 0;
+    for (std::size_t i = 0; i < std::min(rows.size(), static_cast<std::size_t>(o.batch_size)); ++i) sum += rows[i];
+    if (sum <= o.run.pass_tokens || o.batch_size == 1) return {};
+    return usage("--update fused takes all examples of an update in one pass",
+                 "--pass-tokens " + std::to_string(sum) + " for --batch-size " + std::to_string(o.batch_size),
+                 std::to_string(o.run.pass_tokens), "--batch-size 1, or --pass-tokens " + std::to_string(sum));
+}
 
 result<prepared> prepare(finetune_options& o, options const& given) {
     if (auto r = o.check(given); !r) return r.error();
     if (auto r = check_output(o); !r) return r.error();
     auto base = open_session(o.model, o.chat_format);
     if (!base) return base.error();
-    if (auto r = o.run.settle(given, base->config().context); !r) return r.error();
+    std::optional<adapter> start;
+    if (!o.adapter.empty()) {
+        auto a = open_block_adapter(o.adapter, base->config());
+        if (!a) return a.error();
+        auto const extent = extent_of(*a);
+        o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha,
+        o.run.method = a->rslora ? "rslora" : "lora";
+        start = std::move(*a);
+    }
+    if (auto r = o.run.settle(given, base->config()); !r) return r.error();
 
     auto const text = read_text(o.data);
     if (!text) return text.error();
@@ -39,18 +64,15 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     how.seed = o.seed;
     auto data = packed_data::make(std::move(*rows), how, o.data);
     if (!data) return data.error();
-    prepared p{std::move(*base), std::move(*data), {}, 0, {}};
-    if (!o.adapter.empty()) {
-        auto a = open_block_adapter(o.adapter, p.base.config());
-        if (!a) return a.error();
-        auto const extent = extent_of(*a);
-        o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha,
-        o.run.method = a->rslora ? "rslora" : "lora";
-        p.start = std::move(*a);
-    }
+    prepared p{std::move(*base), std::move(*data), std::move(start), 0, 0, {}};
+    if (auto r = check_fused(p, o); !r) return r.error();
+    p.reader = reader_bytes(p.base);
+    pick_schedule(p.base.config(), o.run, o.run.settings(o.max_grad_norm), p.reader);
     p.steps = steps_of(o.schedule(), p.data.updates_per_epoch());
     p.identity = {{"options", given.values(true)},
                   {"steps", p.steps},
+                  {"schedule", o.run.picked ? nlohmann::json(describe(o.run.picked->strategy, p.base.config().layers))
+                                            : nlohmann::json()},  // the options say it
                   {"base", {{"tensors", identify(p.base.file())}, {"chat_format", p.base.chat().name()}}},
                   {"data", {{"bytes", fingerprint().add(*text).text()}, {"rows", p.data.source().rows}}}};
     return p;
@@ -65,10 +87,15 @@ void tell(prepared const& p, finetune_options const& o, memory_table const& tabl
                  rows.kind.c_str(), p.data.split().train.size(), p.data.split().validation.size(), rows.target_tokens,
                  rows.tokens, std::string(p.base.chat().name()).c_str());
     if (o.lr == 0) warn("--lr is 0: nothing will be learnt");
-    std::fprintf(stderr,
-                 "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %s, %td threads\n",
+    std::fprintf(stderr, "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %td threads\n",
                  p.steps, p.data.updates_per_epoch(), o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank,
-                 o.run.target_text().c_str(), o.run.strategy.c_str(), o.run.optimizer.c_str(), lanes);
+                 o.run.target_text().c_str(), o.run.optimizer.c_str(), lanes);
+    if (o.run.picked && o.run.picked->fits)
+        std::fprintf(stderr, "budget  %s picks: %s\n", in_mebibytes(static_cast<double>(o.run.memory_budget)).c_str(),
+                     table.strategy_text.c_str());
+    else
+        std::fprintf(stderr, "strategy %s\n", table.strategy_text.c_str());
+    if (!o.no_clipping.empty()) std::fprintf(stderr, "note    no clipping: %s\n", o.no_clipping.c_str());
     std::fprintf(stderr, "plan    of a pass of %td rows\n%s", o.run.pass_tokens, table.text().c_str());
 }
 
@@ -86,11 +113,17 @@ void show_sample(prepared const& p) {
 }
 
 result<int> train(prepared& p, finetune_options const& o, options const& given) {
-    auto const settings = o.run.settings(o.max_grad_norm, o.weight_decay);
-    auto const table = table_of(p.base.config(), settings, p.base.file().bytes);
+    auto const& config = p.base.config();
+    auto const settings = o.run.settings(o.max_grad_norm, o.weight_decay, o.seed);
+    auto table = table_of(config, o.run, settings, p.base.file().bytes, p.reader);
+    if (o.run.resident_limit > 0) {
+        auto const resident = weight_residency::make(p.base.file(), static_cast<index_t>(o.run.resident_limit));
+        if (!resident) return resident.error();
+        table.resident = resident->plan();
+    }
     tell(p, o, table, settings.lanes);
     if (o.show_sample) show_sample(p);
-    if (auto r = check_budget(p.base.config(), o.run, settings, table); !r) return r.error();
+    if (auto r = check_budget(config, o.run, settings, table); !r) return r.error();
     if (o.dry_run) {
         if (o.json) print(nlohmann::json{{"plan", table.json()}, {"steps", p.steps}, {"options", given.values()}});
         return 0;
@@ -100,7 +133,9 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
     if (!lock) return lock.error();
     auto const bytes = static_cast<std::uint64_t>(table.plan.arena.adapters + table.plan.arena.optimizer);
     if (auto r = trial_save(o.output, bytes); !r) return r.error();
-    auto t = p.base.tuner(settings, o.seed);
+    auto t = p.base.tuner(settings, o.seed,
+                          {o.run.gradients.checkpoint_file.empty() ? o.output : o.run.gradients.checkpoint_file,
+                           static_cast<index_t>(o.run.resident_limit)});
     if (!t) return t.error();
     if (p.start)
         if (auto r = t->load(*p.start); !r) return r.error();
@@ -124,18 +159,21 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
     auto const& done = s.progress;
     double const speed = s.step_seconds > 0 ? static_cast<double>(done.rows) / s.step_seconds : 0;
     auto const number = [](std::optional<double> const& x) { return x ? nlohmann::json(*x) : nlohmann::json(); };
-    nlohmann::json summary{
-        {"loss_before", number(s.loss_before)},
-        {"loss_after", number(end->loss_after)},
-        {"steps", done.step},
-        {"complete", end->complete},
-        {"skipped_steps", done.skipped},
-        {"tokens", done.rows},
-        {"seconds", s.seconds},
-        {"tokens_per_second", speed},
-        {"peak_rss_anon_bytes", loop.peak_memory},
-        {"planned_bytes", table.plan.arena.total()},
-        {"high_water_bytes", (*t)->high_water()}};
+    nlohmann::json summary{{"loss_before", number(s.loss_before)},
+                           {"loss_after", number(end->loss_after)},
+                           {"steps", done.step},
+                           {"complete", end->complete},
+                           {"skipped_steps", done.skipped},
+                           {"tokens", done.rows},
+                           {"seconds", s.seconds},
+                           {"tokens_per_second", speed},
+                           {"strategy", table.strategy},
+                           {"strategy_text", table.strategy_text},
+                           {"planned_bytes", table.plan.arena.total()},
+                           {"high_water_bytes", (*t)->high_water()},
+                           {"planned_total_bytes", table.total()},
+                           {"peak_rss_anon_bytes", loop.peak_memory},
+                           {"peak_rss_bytes", peak_resident_bytes()}};
     if (end->complete && !end->signal) {
         summary["adapter"] = {{"peft", o.output}, {"gguf", o.output + "/adapter.gguf"}};
         nlohmann::json const record{
@@ -147,9 +185,11 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
     } else {
         if (s.loss_before && end->loss_after)
             std::printf("held-out loss   %.4f before   %.4f after\n", *s.loss_before, *end->loss_after);
-        std::printf("trained         %td steps, %td tokens in %s, %.0f tokens/s, %s of anonymous memory at most\n",
-                    done.step, done.rows, progress::clock(s.seconds).c_str(), speed,
-                    in_mebibytes(static_cast<double>(loop.peak_memory)).c_str());
+        std::printf("trained         %td steps, %td tokens in %s, %.0f tokens/s\n", done.step, done.rows,
+                    progress::clock(s.seconds).c_str(), speed);
+        std::printf("memory          %s planned, %s of its own at most, %s resident with mapped files\n",
+                    in_mebibytes(table.total()).c_str(), in_mebibytes(static_cast<double>(loop.peak_memory)).c_str(),
+                    in_mebibytes(static_cast<double>(peak_resident_bytes())).c_str());
         if (summary.contains("adapter"))
             std::printf("adapter         %s (PEFT) and %s/adapter.gguf (llama.cpp)\n", o.output.c_str(),
                         o.output.c_str());

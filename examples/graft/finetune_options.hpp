@@ -4,6 +4,7 @@
 
 #include "run_options.hpp"
 
+#include <graft/text/json.hpp>
 #include <graft/train/fit.hpp>
 
 #include <string>
@@ -19,6 +20,7 @@ struct finetune_options {
             stop_after = 0;
     std::uint64_t seed = 0;
     bool resume = false, dry_run = false, json = false, overwrite = false, show_sample = false;
+    std::string no_clipping;  // why there is none, where nobody asked for that
 
     options declare() {
         options o(
@@ -28,7 +30,9 @@ struct finetune_options {
             "  graft finetune --model m.gguf --data rows.jsonl --output out\n"
             "  graft finetune --model m.gguf --data rows.jsonl --output out --resume\n"
             "  graft finetune -m m.gguf -d rows.jsonl -o out --rank 16 --targets q_proj,v_proj --epochs 2\n"
-            "  graft finetune -m m.gguf -d rows.jsonl -o out --config run.json --memory-budget 200MiB --dry-run\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --config run.json --memory-budget 200M --dry-run\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --strategy lcsb --select random --layers-per-step 8\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --strategy zeroth-order --optimizer sgd --lr 1e-6\n"
             "Ctrl-C ends after the running step, with a checkpoint that --resume goes on from, to the same result.");
         o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
             .short_form("m")
@@ -52,7 +56,8 @@ struct finetune_options {
             .also({"lr-scheduler", "lr-scheduler-type", "lr-schedule"});
         o.count("warmup-steps", warmup_steps, 0, 1 << 30, "steps in which the rate rises from 0");
         o.number("warmup-ratio", warmup_ratio, 0, 1, "the same as a part of all steps");
-        o.number("max-grad-norm", max_grad_norm, 0, 1e9, "clip the gradient's norm, 0: no clipping")
+        o.number("max-grad-norm", max_grad_norm, 0, 1e9,
+                 "clip the gradient's norm, 0: no clipping; 0 with fused updates and zeroth-order")
             .also({"clip-grad-norm"});
         o.custom(
              "dropout", "X", "0; dropout is not built yet",
@@ -105,7 +110,20 @@ struct finetune_options {
         if (log.empty()) log = output + "/metrics.jsonl";
         if (plot.empty()) plot = output + "/loss.svg";
         warmup_given = o.given("warmup-steps");
-        return run.check(o);
+        if (auto r = run.check(o); !r) return r;
+        auto const& g = run.gradients;
+        if (g.fused() && o.given("max-grad-norm") && max_grad_norm > 0)
+            return usage("--update fused sees no whole gradient to clip", "--max-grad-norm 0", json_text(max_grad_norm),
+                         "--max-grad-norm 0, or --update deferred");
+        if (g.fused() && grad_accum > 1)
+            return usage("--update fused moves a block after one batch", "--grad-accum 1", std::to_string(grad_accum),
+                         "--grad-accum 1, or --update deferred");
+        if (!o.given("max-grad-norm") && (g.fused() || !g.pulls())) {
+            max_grad_norm = 0;
+            no_clipping =
+                g.fused() ? "--update fused sees no whole gradient" : "the length of an estimated gradient says little";
+        }
+        return {};
     }
 
     fit_settings schedule() const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft inspect: what a model, an adapter or a checkpoint holds, without using it.
-#include "memory_table.hpp"
 #include "options.hpp"
 #include "session.hpp"
+#include "spelling.hpp"
 
 #include <graft/io/adapter.hpp>
 #include <graft/io/checkpoint.hpp>

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plan of a training run: bytes by what they are for, as a table and as JSON; and whether it fits.
+// The plan of a training run: bytes by what they are for, as a table and as JSON.
 #pragma once
 
-#include "process_memory.hpp"
 #include "run_options.hpp"
-#include "session.hpp"
 
 #include <graft/base/result.hpp>
 
@@ -16,92 +14,86 @@
 
 namespace tool {
 
-/// 12.3 MiB
-inline std::string in_mebibytes(double bytes) {
-    char room[48];
-    std::snprintf(room, sizeof room, "%.1f MiB", bytes / 0x1p20);
-    return room;
-}
-inline std::string in_mebibytes(index_t bytes) { return in_mebibytes(static_cast<double>(bytes)); }
-
 struct memory_table {
     tuner_memory plan;
-    index_t weights_mapped = 0;
+    step_arithmetic work;
+    std::string strategy, strategy_text;
+    index_t weights_mapped = 0, reader = 0;
+    residency_plan resident{};  // with a limit only
+
+    /// What the process takes for itself: all but mapped files.
+    index_t total() const { return plan.total() + reader; }
 
     nlohmann::json json() const {
         auto const& m = plan.arena;
-        return {{"peak_bytes", m.total()},
-                {"weights_mapped_bytes", weights_mapped},
-                {"weights_private_bytes", plan.weights},
-                {"checkpoints_bytes", m.checkpoints},
-                {"block_bytes", m.block},
-                {"head_bytes", m.head},
-                {"adapters_bytes", m.adapters},
-                {"gradients_bytes", m.gradients},
-                {"optimizer_bytes", m.optimizer},
-                {"panels_bytes", m.panels},
-                {"batch_bytes", m.batch},
-                {"kept_bytes", m.kept},
-                {"gradient_bytes", m.gradient}};
+        nlohmann::json j{{"strategy", strategy},
+                         {"strategy_text", strategy_text},
+                         {"peak_bytes", m.total()},
+                         {"total_bytes", total()},
+                         {"weights_mapped_bytes", weights_mapped},
+                         {"weights_private_bytes", plan.weights},
+                         {"tokenizer_and_reader_bytes", reader},
+                         {"checkpoints_bytes", m.checkpoints},
+                         {"checkpoints_in_file", m.checkpoints_apart},
+                         {"block_bytes", m.block},
+                         {"head_bytes", m.head},
+                         {"adapters_bytes", m.adapters},
+                         {"gradients_bytes", m.gradients},
+                         {"optimizer_bytes", m.optimizer},
+                         {"kept_bytes", m.kept},
+                         {"stream_bytes", m.stream},
+                         {"panels_bytes", m.panels},
+                         {"batch_bytes", m.batch},
+                         {"tables_bytes", m.tables},
+                         {"multiply_adds", {{"blocks", work.blocks}, {"head", work.head}}}};
+        if (resident.limit > 0) {
+            j["weights_resident_bytes"] = resident.peak();
+            j["weights_kept_layers"] = resident.kept_layers;
+        }
+        return j;
     }
 
     std::string text() const {
         auto const& m = plan.arena;
         std::string s;
-        auto const line = [&](char const* what, index_t bytes) {
-            char room[160];
-            std::snprintf(room, sizeof room, "  %-58s %12s\n", what, in_mebibytes(bytes).c_str());
-            s += room;
+        auto const line = [&](std::string const& what, index_t bytes) {
+            if (bytes > 0) s += formatted("  %-58s %12s\n", what.c_str(), in_mebibytes(bytes).c_str());
         };
-        line("checkpoints: the stream between blocks", m.checkpoints);
-        if (m.kept > 0) line("kept: values that wait for the backward", m.kept);
+        if (!m.checkpoints_apart) line("checkpoints: the inputs of blocks", m.checkpoints);
+        line("kept: values that wait for the backward", m.kept);
         line("block that runs or loss, whichever is larger", std::max(m.block, m.head));
-        line("gradient of the stream", m.gradient);
+        line("stream that is computed with, and its gradient", m.stream);
         line("adapters", m.adapters);
         line("their gradients", m.gradients);
-        if (m.optimizer > 0) line("optimizer", m.optimizer);
+        line("optimizer", m.optimizer);
         line("panels of decoded weights", m.panels);
         line("batch: positions, angles, targets", m.batch);
+        line("tables: schedules, state of each layer", m.tables);
         line("= peak of a step", m.total());
-        if (plan.weights > 0) line("norms and biases, decoded", plan.weights);
-        if (weights_mapped > 0) line("weights, mapped from the file (the system may drop them)", weights_mapped);
-        return s;
+        line("norms and biases, decoded", plan.weights);
+        line("tokenizer and reader", reader);
+        line("= the process's own memory", total());
+        if (m.checkpoints_apart) line("checkpoints, in a file (the system may drop them)", m.checkpoints);
+        line("weights, mapped from the file (the system may drop them)", weights_mapped);
+        if (resident.limit > 0) {
+            line("of these resident at once, at most", resident.peak());
+            s += formatted("  %-58s %12td\n", "layers of them that stay", resident.kept_layers);
+        }
+        s += formatted("  %-58s %9.2f G\n", "multiply-adds of a step: blocks", work.blocks / 1e9);
+        return s + formatted("  %-58s %9.2f G\n", "multiply-adds of a step: head", work.head / 1e9);
     }
 };
 
-inline memory_table table_of(model_config const& c, any_training const& s, std::uint64_t mapped) {
-    return {memory_of(c, s), static_cast<index_t>(mapped)};
-}
-
-/// Refuses a plan that does not fit the budget, or what the system has left, before any of it is taken. Names what
-/// would fit.
-inline result<void> check_budget(model_config const& c, run_options const& run, any_training const& s,
-                                 memory_table const& table) {
-    std::uint64_t const limit = run.memory_budget ? run.memory_budget : available_bytes();
-    if (static_cast<std::uint64_t>(table.plan.total()) <= limit) return {};
-    auto const fits = [&](index_t tokens, any_strategy strategy) {
-        any_training other = s;
-        other.tokens = tokens, other.strategy = strategy;
-        return static_cast<std::uint64_t>(memory_of(c, other).total()) <= limit;
-    };
-    std::string hint;
-    auto const propose = [&](std::string const& what) { hint += (hint.empty() ? "" : ", or ") + what; };
-    index_t low = 0, high = run.pass_tokens;
-    while (high - low > 1) (fits((low + high) / 2, s.strategy) ? low : high) = (low + high) / 2;
-    if (low >= 2)
-        propose("--seq-len " + std::to_string(low) +
-                (run.pass_tokens > run.seq_len ? " --pass-tokens " + std::to_string(low) : ""));
-    if (s.strategy.is<full>() && fits(s.tokens, mesp{})) propose("--strategy mesp");
-    if (fits(s.tokens, mesp{64, phases::two})) propose("--strategy mesp --tile 64 --phases two");
-    if (hint.empty()) hint = "a smaller --rank, --optimizer sgd, or a smaller model";
-    return problem{cause::memory,
-                   {},
-                   "the plan does not fit",
-                   {},
-                   "at most " + std::to_string(limit) + " bytes (" +
-                       (run.memory_budget ? "--memory-budget" : "what the system has left") + ")",
-                   std::to_string(table.plan.total()),
-                   hint};
+/// `mapped`, `reader`: bytes of the weights as stored; of tokenizer and reader.
+inline memory_table table_of(model_config const& c, run_options const& run, any_training const& s, std::uint64_t mapped,
+                             index_t reader) {
+    return {memory_of(c, s),
+            arithmetic_of(c, s),
+            run.strategy_name(),
+            run.strategy_text(c),
+            static_cast<index_t>(mapped),
+            reader,
+            {}};
 }
 
 }  // namespace tool

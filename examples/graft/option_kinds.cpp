@@ -104,8 +104,8 @@ option& options::size(char const* name, std::uint64_t& to, char const* help) {
             constexpr struct {
                 char const* name;
                 double factor;
-            } units[] = {{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"KB", 1e3},
-                         {"MB", 1e6},     {"GB", 1e9},     {"", 1}};
+            } units[] = {{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"KB", 1e3},   {"MB", 1e6},
+                         {"GB", 1e9},     {"K", 0x1p10},   {"M", 0x1p20},   {"G", 0x1p30}, {"", 1}};
             for (auto const& u : units) {
                 if (!v.ends_with(u.name)) continue;
                 double x = 0;
@@ -114,7 +114,7 @@ option& options::size(char const* name, std::uint64_t& to, char const* help) {
                     return to = static_cast<std::uint64_t>(x * u.factor), "";
                 break;
             }
-            return "bytes, or a number with KB, MB, GB, KiB, MiB or GiB";
+            return "bytes, or a number with KB, MB, GB, or K, M, G (also KiB, MiB, GiB) of 1024";
         },
         [&to] { return to ? nlohmann::json(to) : nlohmann::json(); });
 }

@@ -105,9 +105,13 @@ result<std::vector<std::string>> options::normalise(std::vector<std::string> con
         } else if (has_value) {
             out.push_back(a.substr(a.find('=') + 1));
         } else {
-            bool const next_is_option = i + 1 < arguments.size() && arguments[i + 1].starts_with("--") &&
-                                        find(std::string_view(arguments[i + 1]).substr(2));
-            if (i + 1 == arguments.size() || next_is_option)
+            bool const at_end = i + 1 == arguments.size(), next_starts = !at_end && arguments[i + 1].starts_with("--"),
+                       next_is_option = next_starts && find(std::string_view(arguments[i + 1]).substr(2));
+            if (o->alone && (at_end || arguments[i + 1].starts_with("-"))) {
+                out.emplace_back();
+                continue;
+            }
+            if (at_end || next_is_option)
                 return usage(shown + " needs a value", o->kind, next_is_option ? quoted(arguments[i + 1]) : "nothing");
             out.push_back(arguments[++i]);
         }

@@ -26,11 +26,13 @@ struct option {
     std::vector<std::string> aliases;  // names known from elsewhere
     bool needed = false, given = false;
     bool of_the_result = true;  // false: a run's numbers do not depend on it
+    bool alone = false;         // without a value it means ""
 
     option& also(std::initializer_list<char const*> names) { return aliases.assign(names.begin(), names.end()), *this; }
     option& short_form(char const* c) { return letter = c, *this; }
     option& required() { return needed = true, *this; }
     option& outside() { return of_the_result = false, *this; }
+    option& may_stand_alone() { return alone = true, *this; }
 };
 
 /// A value that a later version will take: refused by name, with the reason.

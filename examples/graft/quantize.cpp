@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft quantize: a copy of a model with its matrices in another format.
 #include "command.hpp"
-#include "memory_table.hpp"
 #include "options.hpp"
+#include "spelling.hpp"
 
 #include <graft/io/requantize.hpp>
 #include <graft/text/json.hpp>

@@ -2,34 +2,46 @@
 // The options of a training run that its memory and its numbers depend on: those of `finetune` and of `plan`.
 #pragma once
 
-#include "options.hpp"
-#include "spelling.hpp"
+#include "strategy_options.hpp"
 
-#include <graft/io/tuner.hpp>
-#include <graft/train/any.hpp>
+#include <graft/io/any_model.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
+extern template struct graft::every_block<float>;  // compiled in blocks.cpp
+
 namespace tool {
+
+/// The smaller dimension of a linear map: no low-rank map of it has more columns.
+inline index_t smaller_side(model_config const& c, std::string_view map) {
+    index_t const queries = c.heads * c.head, keys = c.kv_heads * c.head;
+    if (map == "k_proj" || map == "v_proj") return std::min(c.width, keys);
+    return std::min(c.width, map == "q_proj" || map == "o_proj" ? queries : c.hidden);
+}
+/// The highest rank that all of these maps can have.
+inline index_t highest_rank(model_config const& c, unsigned targets) {
+    index_t most = c.width;
+    for (auto const name : target_names)
+        if (targets & target_bit(name)) most = std::min(most, smaller_side(c, name));
+    return most;
+}
 
 /// What memory depends on.
 struct run_options {
-    std::string strategy = "mesp", optimizer = "adamw", method = "lora", phases = "one";
-    index_t tile = 0, rank = 8, seq_len = 512, pass_tokens = 0, threads = 0;
+    strategy_options gradients;
+    std::string optimizer = "adamw", method = "lora";
+    index_t rank = 8, seq_len = 512, pass_tokens = 0, threads = 0;
     double alpha = 16;
     unsigned targets = all_targets;
-    std::uint64_t memory_budget = 0;
+    std::uint64_t memory_budget = 0, resident_limit = 0;
+    bool any_schedule = false;         // the budget picks one
+    std::optional<budgeted> picked{};  // which it did
 
     void declare(options& o) {
-        o.choice("strategy", strategy, {"mesp", "full"}, "what is kept for the gradients; all are exact",
-                 {{"checkpoint", "comes with a later version; mesp keeps less"},
-                  {"lcsb", "comes with a later version"},
-                  {"zeroth_order", "comes with a later version"}})
-            .also({"grad"});
-        o.count("tile", tile, 0, 1 << 20, "mesp: rows of the feed-forward half at a time, 0: all");
-        o.choice("phases", phases, {"one", "two"}, "mesp: two takes less memory and runs attention once more");
+        gradients.declare(o);
         o.choice("optimizer", optimizer, {"adamw", "sgd"}, "how adapters are moved",
                  {{"stiefel", "comes with a later version"}})
             .also({"optim"});
@@ -49,39 +61,50 @@ struct run_options {
         o.count("threads", threads, 0, 256, "0: as many as the machine has; results do not depend on it")
             .short_form("t")
             .outside();
-        o.size("memory-budget", memory_budget, "refuse a run whose plan is larger; else what the system has left")
+        o.size("memory-budget", memory_budget,
+               "the process's own memory: picks the schedule of least arithmetic that fits, or refuses the named one")
             .also({"memory-limit"})
+            .outside();
+        o.size("resident-limit", resident_limit, "of the model file at most so many bytes are in memory at once")
             .outside();
     }
 
     /// Combinations that have no meaning.
-    result<void> check(options const& o) const {
-        if (strategy == "full" && (o.given("tile") || o.given("phases")))
-            return usage("--tile and --phases belong to --strategy mesp", "--strategy mesp", "full");
+    result<void> check(options const& o) {
+        any_schedule = memory_budget > 0 && !strategy_options::named(o);
         if (pass_tokens > 0 && pass_tokens < seq_len)
             return usage("--pass-tokens is smaller than --seq-len", "at least " + std::to_string(seq_len),
                          std::to_string(pass_tokens), "a smaller --seq-len");
-        return {};
+        return gradients.check(o);
     }
 
-    /// Fits the lengths that were not given to the model's context; a problem where a given one is too long.
-    result<void> settle(options const& o, index_t context) {
-        if (!o.given("seq-len")) seq_len = std::min(seq_len, context);
-        if (seq_len > context)
-            return usage("--seq-len is longer than the model's context", "at most " + std::to_string(context),
-                         std::to_string(seq_len));
+    /// Fits what was not given to the model; a problem where something given is more than it has.
+    result<void> settle(options const& o, model_config const& c) {
+        if (!o.given("seq-len")) seq_len = std::min(seq_len, c.context);
+        if (seq_len > c.context)
+            return usage("--seq-len is longer than the model's context", "at most " + std::to_string(c.context),
+                         std::to_string(seq_len), "--seq-len " + std::to_string(c.context));
         if (pass_tokens == 0) pass_tokens = seq_len;
-        return {};
+        if (index_t const most = highest_rank(c, targets); rank > most) {
+            std::string narrow;
+            for (auto const name : target_names)
+                if ((targets & target_bit(name)) && smaller_side(c, name) == most)
+                    narrow += (narrow.empty() ? "" : ", ") + std::string(name);
+            return usage("--rank is above a dimension of " + narrow, "at most " + std::to_string(most),
+                         std::to_string(rank), "--rank " + std::to_string(most) + ", or --targets without " + narrow);
+        }
+        return gradients.settle(c.layers);
     }
 
-    any_training settings(double max_grad_norm = 1, double weight_decay = 0.01) const {
+    any_training settings(double max_grad_norm = 0, double weight_decay = 0.01, std::uint64_t seed = 0) const {
         any_training s;
         s.tokens = pass_tokens, s.rank = rank, s.alpha = alpha, s.rank_stabilised = method == "rslora",
-        s.targets = targets, s.max_grad_norm = max_grad_norm, s.lanes = lanes_of(threads);
-        if (strategy == "full")
-            s.strategy = full{};
-        else
-            s.strategy = mesp{tile, phases == "two" ? graft::phases::two : graft::phases::one};
+        s.targets = targets, s.max_grad_norm = max_grad_norm, s.lanes = lanes_of(threads), s.seed = seed;
+        s.strategy = picked ? any_strategy(picked->strategy) : gradients.make();
+        s.updates = gradients.fused() ? updating::fused : updating::deferred;
+        s.checkpoints = strategy_options::rest_of(gradients.checkpoint_type);
+        s.adapters = strategy_options::rest_of(gradients.adapter_type);
+        s.checkpoints_apart = gradients.apart;
         if (optimizer == "sgd") {
             s.optimizer = sgd{weight_decay};
         } else {
@@ -91,6 +114,17 @@ struct run_options {
         }
         return s;
     }
+
+    /// The strategy in words, with how its numbers rest and move.
+    std::string strategy_text(model_config const& c) const {
+        std::string s = picked ? describe(picked->strategy, c.layers) : gradients.text();
+        if (gradients.checkpoint_type != "f32") s += ", inputs in " + gradients.checkpoint_type;
+        if (gradients.apart) s += ", inputs in a file";
+        if (gradients.adapter_type != "f32") s += ", adapters in " + gradients.adapter_type;
+        return s + (gradients.fused() ? ", fused update" : "");
+    }
+    /// Its name: "budget" where the budget picked the schedule.
+    std::string strategy_name() const { return picked ? "budget" : gradients.name; }
 
     std::string target_text() const {
         if (targets == all_targets) return "all";

@@ -21,6 +21,15 @@ inline result<any_model> open_session(std::string const& path, std::string const
     return m;
 }
 
+/// Heap memory of an opened model: its tokenizer, and what is known of each tensor.
+inline index_t reader_bytes(any_model const& m) {
+    index_t bytes = m.words().memory_bytes();
+    for (auto const& t : m.file().tensors)
+        bytes += static_cast<index_t>(sizeof t + t.name.capacity() + t.file_name.capacity() +
+                                      t.shape.capacity() * sizeof(index_t));
+    return bytes;
+}
+
 /// Standard input to its end.
 inline result<std::string> read_stdin() {
     std::string text;

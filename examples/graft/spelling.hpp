@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -16,6 +17,10 @@ std::string formatted(char const* pattern, auto... values) {
     std::snprintf(room, sizeof room, pattern, values...);
     return room;
 }
+
+/// 12.3 MiB
+inline std::string in_mebibytes(double bytes) { return formatted("%.1f MiB", bytes / 0x1p20); }
+inline std::string in_mebibytes(std::ptrdiff_t bytes) { return in_mebibytes(static_cast<double>(bytes)); }
 
 /// "a, b or c"
 inline std::string listed(std::vector<std::string> const& words, char const* last = "or") {

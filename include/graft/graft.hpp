@@ -14,10 +14,12 @@
 #include <graft/program/prepare_heap.hpp>
 #include <graft/program/scatter.hpp>
 #include <graft/program/sparse.hpp>
+#include <graft/program/triangular.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>
 #include <graft/block/shapes.hpp>
 #include <graft/train/any.hpp>
+#include <graft/train/budget.hpp>
 #include <graft/train/fit.hpp>
 #include <graft/train/generator.hpp>
 #include <graft/train/sampler.hpp>

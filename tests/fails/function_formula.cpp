@@ -2,7 +2,7 @@
 // Inner extents that differ inside a formula: its graph shows them, without the way through the tracer.
 // expects: the extents of the operands do not fit
 // expects (g++): (8 == 9)
-// expects (clang++): expects<8, 9>
+// expects (clang++): expects_in<graft::structure::matmul, 8, 9>
 #include <graft/tensor/heap.hpp>
 #include <graft/tensor/tensor.hpp>
 #include <graft/program/gradient.hpp>

@@ -25,7 +25,7 @@ result<void> save(std::string const& path, std::uint64_t step, checkpoint_option
     return save_checkpoint(path, step, s.manifest, s.blobs(), options);
 }
 
-void check_is(checkpoint const& c, std::uint64_t step) {
+void check_is(stored_checkpoint const& c, std::uint64_t step) {
     sample const s(step);
     CHECK(c.step == step);
     CHECK(c.manifest == s.manifest);

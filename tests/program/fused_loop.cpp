@@ -40,6 +40,28 @@ TEST_CASE("fused loop: reductions of long axes, over each axis and both, in one 
     }
 }
 
+TEST_CASE("fused loop: sums over the second or the last of three axes, every number of rows") {
+    constexpr symbol<"c", any, any, any> c{};
+    constexpr symbol<"d", any, any, 1> d{};
+    constexpr auto f = function(sum<1>(square(c - d)), max<1>(c), sum<2>(c * d), max<2>(c), sum<0, 1>(c));
+    for (index_t const rows : {1, 2, 3, 4, 5, 8, 9, 19})
+        for (index_t const n : {1, 7, 16, 33}) {
+            CAPTURE(rows);
+            CAPTURE(n);
+            box const x = domain{-2, 1}.made(sized({3, rows, n}), 1), y = domain{-2, 2}.made(sized({3, rows, 1}), 2);
+            box const product = each([](double p, double q) { return p * q; }, x, y);
+            box const squares = each([](double p, double q) { return (p - q) * (p - q); }, x, y);
+            boxes const expected{reduced(squares, 2, false, 0, added), reduced(x, 2, false, -1e300, larger),
+                                 reduced(product, 4, false, 0, added), reduced(x, 4, false, -1e300, larger),
+                                 reduced(x, 3, false, 0, added)};
+            auto const found = outputs_of<double>(f, {x, y}, 1, c, d);
+            for (std::size_t k = 0; k < expected.size(); ++k) {
+                CAPTURE(k);
+                close(found[k], expected[k], 1e-13);
+            }
+        }
+}
+
 TEST_CASE("fused loop: eight axes, of which each operand has some") {
     constexpr symbol<"p", 2, 1, any, 1, 2, any, 1, 3> p{};
     constexpr symbol<"q", 3, 1, any, 2, any, 2, 1> q{};
@@ -80,22 +102,22 @@ TEST_CASE("fused loop: a chain of forty operations with a result on the way") {
 }
 
 TEST_CASE("fused loop: every remainder after the packs that are computed at a time, with functions and without") {
-    constexpr auto f = function(log(exp(a * b) + 1.0) * tanh(a) + silu(b), a * b + a, a + b);
+    constexpr auto curves = function(log(exp(a * b) + 1.0) * tanh(a) + silu(b));
+    constexpr auto curve = function(silu(a) * a + a);
+    constexpr auto line = function(a * 0.5 + b);
+    auto const check = [](auto const& f, boxes const& x, box const& expected, auto... symbols) {
+        close(outputs_of<double>(f, x, 1, symbols...)[0], expected, 1e-14);
+        close(outputs_of<float>(f, x, 1, symbols...)[0], expected, 1e-6);
+    };
     for (index_t const rows : {1, 3})
         for (index_t n = 1; n < 9 * native_width<float> + 3; n += 1 + n / 40) {
             CAPTURE(n);
             box const x = domain{-2, 2}.made(sized({rows, n}), 1), y = domain{-2, 2}.made(sized({n}), 2);
-            auto const curves = [](double p, double q) {
+            auto const all_curves = [](double p, double q) {
                 return std::log(std::exp(p * q) + 1) * std::tanh(p) + q / (1 + std::exp(-q));
             };
-            boxes const expected{each(curves, x, y), each([](double p, double q) { return p * q + p; }, x, y),
-                                 each([](double p, double q) { return p + q; }, x, y)};
-            auto const found = outputs_of<double>(f, {x, y}, n % 4, a, b);
-            auto const rounded = outputs_of<float>(f, {x, y}, n % 4, a, b);
-            for (std::size_t k = 0; k < expected.size(); ++k) {
-                CAPTURE(k);
-                close(found[k], expected[k], 1e-14);
-                close(rounded[k], expected[k], 1e-6);
-            }
+            check(curves, {x, y}, each(all_curves, x, y), a, b);
+            check(curve, {x}, each([](double p) { return p / (1 + std::exp(-p)) * p + p; }, x), a);
+            check(line, {x, y}, each([](double p, double q) { return p * 0.5 + q; }, x, y), a, b);
         }
 }

@@ -1,60 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune as a process: what it writes, that it resumes to the bit, and how it stops.
-#include <tests/tool/chat_model.hpp>
-#include <tests/tool/process.hpp>
+#include <tests/tool/short_run.hpp>
 
 #include <graft/io/adapter.hpp>
 #include <graft/io/model_file.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
 using namespace graft_test;
 namespace fs = std::filesystem;
 
-namespace {
-
-/// A model, rows, and the options of a short run.
-struct bench {
-    scratch_folder folder;
-    std::string model = (folder.path / "tiny.gguf").string(), data = (folder.path / "rows.jsonl").string();
-
-    explicit bench(chat_model_options const& o = {}) { write_chat_model(model, o), write_rows(data); }
-    std::string path(std::string const& name) const { return (folder.path / name).string(); }
-
-    std::vector<std::string> line(std::string const& output, std::vector<std::string> const& more = {}) const {
-        std::vector<std::string> all{"finetune", "--model", model, "--data", data, "--output", path(output), "--json"};
-        for (auto const& [name, value] : {std::pair{"--batch-size", "4"},
-                                          {"--seq-len", "96"},
-                                          {"--rank", "4"},
-                                          {"--lr", "0.01"},
-                                          {"--threads", "1"}})
-            if (std::find(more.begin(), more.end(), name) == more.end()) all.insert(all.end(), {name, value});
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
-    }
-    ended run(std::string const& output, std::vector<std::string> const& more = {}) const {
-        return tool(line(output, more));
-    }
-    std::string adapter(std::string const& output) const {
-        return read_file(path(output) + "/adapter_model.safetensors") + read_file(path(output) + "/adapter.gguf");
-    }
-};
-
-std::vector<nlohmann::json> lines_of(std::string const& path) {
-    std::vector<nlohmann::json> all;
-    std::ifstream in(path);
-    for (std::string line; std::getline(in, line);) all.push_back(nlohmann::json::parse(line));
-    return all;
-}
-
-}  // namespace
-
 TEST_CASE(
     "finetune: a run lowers the held-out loss and leaves an adapter in both formats, metrics, a plot and a record") {
     for (auto const arch : {graft::architecture::llama, graft::architecture::qwen2}) {
-        bench const b({.arch = arch});
+        short_run const b({.arch = arch});
         auto const r = b.run("out", {"--epochs", "8", "--show-sample"});
         INFO(r.err);
         REQUIRE(r.code == 0);
@@ -95,7 +55,7 @@ TEST_CASE(
 }
 
 TEST_CASE("finetune: stopped after any step and resumed, it gives the same bytes as a run without a stop") {
-    bench const b;
+    short_run const b;
     for (char const* const strategy : {"mesp", "full"})
         for (char const* const optimizer : {"adamw", "sgd"}) {
             std::vector<std::string> const how{"--steps",     "5",       "--strategy", strategy,
@@ -125,7 +85,7 @@ TEST_CASE("finetune: stopped after any step and resumed, it gives the same bytes
 }
 
 TEST_CASE("finetune: stopped twice and resumed with other threads, the bytes are the same") {
-    bench const b;
+    short_run const b;
     REQUIRE(b.run("whole", {"--steps", "6"}).code == 0);
     REQUIRE(b.run("parts", {"--steps", "6", "--stop-after", "2"}).code == 0);
     REQUIRE(b.run("parts", {"--steps", "6", "--stop-after", "2", "--resume", "--threads", "2"}).code == 0);
@@ -136,7 +96,7 @@ TEST_CASE("finetune: stopped twice and resumed with other threads, the bytes are
 }
 
 TEST_CASE("finetune: a signal ends it after a step, with a checkpoint and the code of the signal") {
-    bench const b;
+    short_run const b;
     std::vector<std::string> const how{"--steps", "400", "--eval-every", "1000"};
     REQUIRE(b.run("whole", how).code == 0);
     for (int const signal : {SIGINT, SIGTERM}) {
@@ -160,7 +120,7 @@ TEST_CASE("finetune: a signal ends it after a step, with a checkpoint and the co
 }
 
 TEST_CASE("finetune: killed at any moment, it resumes from the last save to the same bytes") {
-    bench const b;
+    short_run const b;
     std::vector<std::string> const how{"--steps", "60", "--save-every", "1", "--eval-every", "1000"};
     REQUIRE(b.run("whole", how).code == 0);
     auto const metrics = b.path("parts") + "/metrics.jsonl";
@@ -181,7 +141,7 @@ TEST_CASE("finetune: killed at any moment, it resumes from the last save to the 
 }
 
 TEST_CASE("finetune: two runs cannot share an output directory") {
-    bench const b;
+    short_run const b;
     process running(b.line("out", {"--steps", "100000"}));
     for (int i = 0; i < 2000 && !fs::exists(b.path("out") + "/metrics.jsonl"); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -191,7 +151,7 @@ TEST_CASE("finetune: two runs cannot share an output directory") {
 }
 
 TEST_CASE("finetune: accumulation and packing do not change what an update sees") {
-    bench const b;
+    short_run const b;
     auto const final_loss = [](ended const& r) {
         INFO(r.err);
         REQUIRE(r.code == 0);
@@ -206,7 +166,7 @@ TEST_CASE("finetune: accumulation and packing do not change what an update sees"
 }
 
 TEST_CASE("finetune: a checkpoint of another run is refused with what differs, a broken one is passed over") {
-    bench const b;
+    short_run const b;
     REQUIRE(b.run("whole", {"--steps", "4"}).code == 0);
     REQUIRE(b.run("out", {"--steps", "4", "--stop-after", "2", "--save-every", "1"}).code == 0);
     auto const rate = b.run("out", {"--steps", "4", "--resume", "--weight-decay", "0.5"});
@@ -245,7 +205,7 @@ TEST_CASE("finetune: a checkpoint of another run is refused with what differs, a
 }
 
 TEST_CASE("finetune: nothing in the output directory is lost without being told to") {
-    bench const b;
+    short_run const b;
     fs::create_directory(b.path("out"));
     std::ofstream(b.path("out") + "/mine.txt") << "mine";
     auto const refused = b.run("out", {"--steps", "2"});
@@ -269,7 +229,7 @@ TEST_CASE("finetune: nothing in the output directory is lost without being told 
 }
 
 TEST_CASE("finetune: starting from an adapter goes on from its loss") {
-    bench const b;
+    short_run const b;
     auto const first = b.run("first", {"--epochs", "4"});
     REQUIRE(first.code == 0);
     auto const second = tool({"finetune", "-m", b.model, "-d", b.data, "-o", b.path("second"), "--adapter",
@@ -287,7 +247,7 @@ TEST_CASE("finetune: starting from an adapter goes on from its loss") {
 }
 
 TEST_CASE("finetune: training that diverges ends with code 7 and saves nothing that is not finite") {
-    bench const b({.scale = std::numeric_limits<float>::infinity()});
+    short_run const b({.scale = std::numeric_limits<float>::infinity()});
     auto const r = b.run("out", {"--steps", "9", "--save-every", "1"});
     CHECK(r.code == 7);
     CHECK(r.says("three times in a row"));
@@ -295,14 +255,14 @@ TEST_CASE("finetune: training that diverges ends with code 7 and saves nothing t
     CHECK_FALSE(fs::exists(b.path("out") + "/adapter.gguf"));
     CHECK_FALSE(fs::exists(b.path("out") + "/adapter_model.safetensors"));
 
-    bench const good;
+    short_run const good;
     auto const wild = good.run("out", {"--steps", "30", "--optimizer", "sgd", "--lr", "1e9", "--max-grad-norm", "0"});
     CHECK(wild.code == 7);
     CHECK_FALSE(fs::exists(good.path("out") + "/adapter.gguf"));
 }
 
 TEST_CASE("finetune: a run that will not fit is refused before it begins, with what would fit") {
-    bench const b;
+    short_run const b;
     auto const r = b.run("out", {"--steps", "2", "--memory-budget", "300KiB"});
     CHECK(r.code == 5);
     CHECK(r.says("--memory-budget"));

@@ -48,8 +48,26 @@ TEST_CASE(
         {{"--optimizer", "adam"}, "did you mean adamw?"},
         {{"--optimizer", "stiefel"}, "stiefel comes with a later version"},
         {{"--method", "dora"}, "dora comes with a later version"},
-        {{"--strategy", "lcsb"}, "lcsb comes with a later version"},
-        {{"--strategy", "zeroth_order"}, "zeroth_order comes with a later version"},
+        {{"--strategy", "lcbs"}, "did you mean lcsb?"},
+        {{"--strategy", "lcsb", "--strategy", "mesp"}, "--strategy is given twice"},
+        {{"--strategy", "full", "--checkpoint-every", "2"}, "Try: --strategy mesp, or no --checkpoint-every"},
+        {{"--strategy", "lcsb", "--lcsb-inner", "full", "--tile", "32"}, "--lcsb-inner mesp"},
+        {{"--strategy", "lcsb", "--lcsb-inner", "zeroth-order"}, "--lcsb-inner"},
+        {{"--groups", "2"}, "--groups has no meaning here: expected --strategy lcsb, got --strategy mesp"},
+        {{"--strategy", "lcsb", "--select", "random", "--groups", "2"}, "Try: --layers-per-step"},
+        {{"--strategy", "lcsb", "--layers-per-step", "2"}, "Try: --groups, or --select random"},
+        {{"--strategy", "lcsb", "--select", "cylic"}, "did you mean cyclic?"},
+        {{"--zo-samples", "2"}, "--strategy zeroth-order, or no --zo-samples"},
+        {{"--zo-one-point", "--strategy", "lcsb"}, "--strategy zeroth-order"},
+        {{"--strategy", "zo", "--zo-epsilon", "0"}, "--zo-epsilon"},
+        {{"--strategy", "zo", "--phases", "two"}, "--strategy mesp"},
+        {{"--strategy", "zo", "--checkpoint-type", "f16"}, "keeps inputs of blocks"},
+        {{"--strategy", "zo", "--checkpoint-file"}, "keeps inputs of blocks"},
+        {{"--strategy", "zo", "--update", "fused"}, "--update deferred"},
+        {{"--update", "fused", "--max-grad-norm", "1"}, "--max-grad-norm 0, or --update deferred"},
+        {{"--update", "fused", "--grad-accum", "2"}, "--grad-accum 1, or --update deferred"},
+        {{"--checkpoint-type", "q8_0"}, "expected f32, f16 or bf16"},
+        {{"--memory-budget", "200Q"}, "--memory-budget"},
         {{"--dropout", "0.1"}, "dropout comes with a later version"},
         {{"--strategy", "full", "--tile", "32"}, "--strategy mesp"},
         {{"--targets", "q_porj"}, "did you mean q_proj?"},
@@ -72,6 +90,25 @@ TEST_CASE(
         CHECK(r.says(m.says));
         CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
     }
+}
+
+TEST_CASE("options: more than the model has is refused with the most that works") {
+    for (mistake const& m :
+         {mistake{{"--rank", "129"}, "above a dimension of k_proj, v_proj: expected at most 128"},
+          {{"--rank", "129"}, "Try: --rank 128, or --targets without k_proj, v_proj"},
+          {{"--strategy", "lcsb", "--groups", "25"}, "Try: --groups 24"},
+          {{"--strategy", "lcsb", "--select", "top", "--layers-per-step", "25"}, "at most 24, got 25"},
+          {{"--checkpoint-every", "25"}, "--checkpoint-every 24"},
+          {{"--seq-len", "40000"}, "Try: --seq-len 32768"}}) {
+        std::vector<std::string> line{"plan", "--shape", "qwen2.5-0.5b"};
+        line.insert(line.end(), m.options.begin(), m.options.end());
+        auto const r = tool(line);
+        CAPTURE(r.err);
+        CHECK(r.code == 2);
+        CHECK(r.says(m.says));
+    }
+    CHECK(tool({"plan", "--shape", "qwen2.5-0.5b", "--rank", "129", "--targets", "q_proj,down_proj"}).code == 0);
+    CHECK(tool({"plan", "--shape", "qwen2.5-0.5b", "--resident-limit", "1G"}).code == 2);
 }
 
 TEST_CASE("options: a file of options is read, the command line wins, and its mistakes are told by key") {

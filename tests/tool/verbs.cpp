@@ -118,7 +118,7 @@ TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
     files const f;
     for (auto const& which :
          {std::vector<std::string>{"--model", f.model}, {"--shape", "qwen2.5-0.5b", "--weights", "q8_0"}})
-        for (char const* const strategy : {"mesp", "full"}) {
+        for (char const* const strategy : {"mesp", "full", "checkpoint", "mesp-published", "lcsb", "zeroth-order"}) {
             std::vector<std::string> line{"plan", "--json", "--strategy", strategy, "--threads", "2"};
             line.insert(line.end(), which.begin(), which.end());
             auto const r = tool(line);
@@ -126,13 +126,17 @@ TEST_CASE("plan: the parts make up the peak, for files and for named shapes") {
             REQUIRE(r.code == 0);
             auto const j = r.json();
             auto const of = [&](char const* name) { return j[name].get<double>(); };
-            CHECK(of("peak_bytes") == of("panels_bytes") + of("batch_bytes") + of("checkpoints_bytes") +
-                                          of("kept_bytes") + of("gradient_bytes") +
+            CHECK(of("peak_bytes") == of("tables_bytes") + of("panels_bytes") + of("batch_bytes") +
+                                          of("checkpoints_bytes") + of("kept_bytes") + of("stream_bytes") +
                                           std::max(of("block_bytes"), of("head_bytes")) + of("adapters_bytes") +
                                           of("gradients_bytes") + of("optimizer_bytes"));
+            CHECK(of("total_bytes") ==
+                  of("peak_bytes") + of("weights_private_bytes") + of("tokenizer_and_reader_bytes"));
             CHECK((of("kept_bytes") > 0) == (std::string(strategy) == "full"));
+            CHECK((of("checkpoints_bytes") > 0) == (std::string(strategy) != "zeroth-order"));
             CHECK(of("weights_mapped_bytes") > 0);
-            CHECK(of("optimizer_bytes") == 2 * of("adapters_bytes"));
+            CHECK(of("tokenizer_and_reader_bytes") > 0);
+            CHECK(of("optimizer_bytes") > 0);
         }
     refused(tool({"plan", "--json"}), 2, "--model PATH or --shape NAME");
     refused(tool({"plan", "--json", "--shape", "smollm2-135m", "--model", f.model}), 2, "both");

@@ -1,148 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/block/llama.hpp>
-#include <graft/train/any.hpp>
-#include <graft/train/budget.hpp>
-
-#include <tests/support/random_model.hpp>
-
-#include <doctest/doctest.h>
+// Strategies with exact gradients: true ones by central differences, the same ones as `full`, and bit for bit the same
+// where the order of no sum differs.
+#include <tests/support/reference_llama.hpp>
+#include <tests/support/strategy_rig.hpp>
 
 using namespace graft;
 using namespace graft_test;
 
 namespace {
 
-struct sample {
-    std::vector<int> ids{3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 3};
-    std::vector<int> targets{14, -1, 9, 26, 5, -1, 8, 9, 7, -1, 3, 36};
-    std::vector<index_t> starts{0, 7};
-    batch view() const { return {ids, targets, starts}; }
-    static constexpr double scale = 1.0 / 9;  // one over the targets
+struct named {
+    std::string name;
+    any_strategy strategy;
 };
 
-model_config deep_config(index_t layers = 5) {
-    model_config c = tiny_config();
-    c.layers = layers;
-    return c;
+/// Every way to an exact gradient, with tiles of 1 … all of 12 rows.
+std::vector<named> exact_strategies() {
+    std::vector<named> all{{"full", full{}},
+                           {"checkpoint", checkpoint{}},
+                           {"checkpoint, stored weights", checkpoint{true}},
+                           {"mesp_published", mesp_published{}},
+                           {"mesp_published, weights again", mesp_published{false}},
+                           {"lcsb of all", lcsb<every_layer>{}},
+                           {"rematerialised", rematerialised{{4, phases::two}, {4, phases::two, 1, 0x2a}, 3, 1, 4}},
+                           {"rematerialised, every 2", rematerialised{{}, {0, phases::one, 1, ~step_set{0}}, 2, 2}}};
+    for (phases p : {phases::one, phases::two})
+        for (index_t tile : {0, 1, 4, 5})
+            for (index_t every : {1, 2, 3, 5, 9})
+                all.push_back({"mesp " + std::to_string(tile) + (p == phases::one ? " one " : " two ") +
+                                   std::to_string(every),
+                               mesp{tile, p, every}});
+    return all;
 }
 
-template <class Strategy, class Rule = adamw, class T = double>
-struct rig {
-    using block = llama<lora>;
-    using trainer_type = trainer<block, Strategy, Rule, T>;
-    random_model<block, T> m;
-    typename trainer_type::settings how;
-    poisoned_memory memory;
-    trainer_type t;
-
-    static typename trainer_type::settings settings(Strategy s) {
-        typename trainer_type::settings how;
-        how.tokens = 12, how.rank = 3, how.alpha = 5, how.strategy = s, how.seed = 7;
-        return how;
-    }
-    explicit rig(Strategy s, model_config c = deep_config()) : rig(settings(s), c) {}
-    explicit rig(typename trainer_type::settings const& s, model_config c = deep_config())
-        : m(c, f32), how(s), memory(trainer_type::memory_plan(c, how).total()), t(m.net, how, memory.span) {
-        t.start(5);
-        if (how.adapters == resting::same) {
-            auto const p = t.parameters();
-            for (std::size_t i = 0; i < p.size(); ++i) p[i] = static_cast<T>(0.3 * noise(99, i));  // B is not zero
-        }
-    }
-    double gradients(std::vector<T>& to) {
-        sample const s;
-        double const loss = t.accumulate(s.view(), sample::scale);
-        to.assign(t.accumulated().begin(), t.accumulated().end());
-        t.discard();
-        return loss;
-    }
-};
-
-template <class T>
-double distance(std::vector<T> const& a, std::vector<T> const& b) {
-    REQUIRE(a.size() == b.size());
-    double d = 0, n = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        double const x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
-        d += (x - y) * (x - y), n += y * y;
-    }
-    return std::sqrt(d / n);
+mesp keeping(step_set kept, index_t tile = 0, phases p = phases::one, index_t every = 1) {
+    return {tile, p, every, kept};
 }
 
 }  // namespace
 
-TEST_CASE("strategies: every exact one gives the gradients of full") {
-    std::vector<double> expected, got;
-    double const loss = rig<full>(full{}).gradients(expected);
-    auto const check = [&](auto s) {
-        CHECK(rig<decltype(s)>(s).gradients(got) == doctest::Approx(loss).epsilon(1e-12));
-        CHECK(distance(got, expected) <= 1e-10);
-    };
-    check(checkpoint{}), check(checkpoint{true}), check(mesp_published{}), check(mesp_published{false});
-    for (phases p : {phases::one, phases::two})
-        for (index_t tile : {0, 4})
-            for (index_t every : {1, 2, 3, 5, 9}) check(mesp{tile, p, every});
-    for (step_set kept = 0; kept < 1 << 14; kept += 37) {
-        CAPTURE(kept);
-        for (phases p : {phases::one, phases::two}) check(mesp{4, p, 1, kept}), check(mesp{0, p, 1, kept});
-    }
-    check(rematerialised{mesp{4, phases::two}, mesp{4, phases::two, 1, 0x2a}, 3, 1, 4});
-    check(any_strategy(mesp{4}));
-}
-
-TEST_CASE("strategies: a budget is kept, and more bytes mean less arithmetic") {
-    auto const c = deep_config();
-    auto s = rig<mesp, adamw, float>::settings(mesp{});
-    double work = 1e300;
-    for (index_t budget = 10'000; budget < 400'000; budget += 10'000) {
-        auto const b = cheapest_within<llama<lora>>(c, s, budget);
-        MESSAGE(budget << " " << b.fits << " " << b.total() << " " << b.work << " tile " << b.strategy.tile << " every " << b.strategy.every << " low " << b.strategy.low.kept << " high " << b.strategy.high.kept << " from " << b.strategy.from);
-        if (!b.fits) continue;
-        CHECK(b.total() <= budget);
-        CHECK(b.work <= work);
-        work = b.work;
+TEST_CASE("strategies: the model computes what plain loops compute") {
+    for (index_t layers : {1, 2, 5}) {
+        rig<> r(any_settings(mesp{4}), deep_config(layers));
+        for (auto const& s : {sample{}, sample::of(12, 12), sample::of(9, 2)})
+            CHECK(r.t.evaluate(s.view()) * s.scale ==
+                  doctest::Approx(reference_llama(r.m.net).loss(s)).epsilon(1e-12));
     }
 }
 
-TEST_CASE("strategies: fused updates are deferred ones") {
-    auto a = rig<mesp>::settings(mesp{4}), b = a;
-    a.max_grad_norm = b.max_grad_norm = 0, b.updates = updating::fused;
-    rig<mesp> deferred(a), fused(b);
-    sample const s;
-    for (int i = 0; i < 3; ++i) {
-        auto const x = deferred.t.update(s.view(), sample::scale, 1e-2), y = fused.t.update(s.view(), sample::scale, 1e-2);
-        CHECK(x.loss == y.loss);
-        CHECK(x.grad_norm == doctest::Approx(y.grad_norm));
-    }
-    auto const p = deferred.t.parameters(), q = fused.t.parameters();
-    CHECK(std::equal(p.begin(), p.end(), q.begin()));
-}
-
-TEST_CASE("strategies: lcsb, zeroth order and 16 bits run") {
-    sample const s;
-    auto const run = [&](auto how) {
-        using S = decltype(how.strategy);
-        rig<S, adamw, double> r(how);
-        double first = 0, last = 0;
-        for (int i = 0; i < 12; ++i) {
-            auto const u = r.t.update(s.view(), sample::scale, 1e-2);
-            CHECK(u.finite);
-            (i == 0 ? first : last) = u.loss;
+TEST_CASE("strategies: gradients agree with central differences in models of two and of five blocks") {
+    for (index_t layers : {2, 5}) {
+        rig<> at(any_settings(full{}), deep_config(layers));
+        auto const parameters = at.t.parameters();
+        // The differences once, as a gradient; each strategy against it.
+        std::vector<double> numeric(parameters.size());
+        std::size_t const stride = layers == 2 ? 5 : 13;
+        for (std::size_t i = 0; i < parameters.size(); i += stride) {
+            double const w = parameters[i], e = 1e-5;
+            parameters[i] = w + e;
+            double const above = at.loss();
+            parameters[i] = w - e;
+            numeric[i] = (above - at.loss()) / (2 * e), parameters[i] = w;
         }
-        CHECK(r.t.high_water() <= r.t.memory().total());
-        MESSAGE(first << " " << last);
-        return last < first;
+        for (auto const& [name, s] : exact_strategies()) {
+            CAPTURE(name);
+            auto const g = rig<>(any_settings(s), deep_config(layers)).gradients();
+            double worst = 0;
+            for (std::size_t i = 0; i < g.size(); i += stride)
+                worst = std::max(worst, std::abs(numeric[i] - g[i]) / (1e-8 + 1e-6 * std::abs(g[i])));
+            CHECK(worst <= 1);
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("strategies: every exact one gives the gradients of full", T, double, float) {
+    double const tolerance = sizeof(T) == 8 ? 1e-10 : 1e-5;
+    std::vector<sample> batches{sample{}, sample::of(7, 3), sample::of(1, 1)};  // the last two fill the plan in part
+    for (auto const& b : batches) {
+        std::vector<T> expected, got;
+        double const loss = rig<T>(any_settings(full{})).gradients(expected, b);
+        for (auto const& [name, s] : exact_strategies()) {
+            CAPTURE(name);
+            CHECK(rig<T>(any_settings(s)).gradients(got, b) == doctest::Approx(loss).epsilon(tolerance));
+            CHECK(distance(got, expected) <= tolerance);
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("strategies: where no sum changes its order, the gradients are the same bits", T, float, double) {
+    auto const check = [](any_strategy s, std::vector<T> const& expected, sample const& b, index_t tokens) {
+        CHECK(rig<T>(any_settings(s, tokens)).gradients(b) == expected);
     };
-    auto const with = [&](auto st) { return rig<decltype(st)>::settings(st); };
-    CHECK(run(with(lcsb<cyclic_strided>{})));
-    CHECK(run(with(lcsb<cyclic_contiguous, full>{})));
-    CHECK(run(with(lcsb<random_layers, mesp>{{2}, mesp{4}, unselected_gradient::exact})));
-    CHECK(run(with(lcsb<top_layers, mesp>{{2}, mesp{4, phases::two}, unselected_gradient::identity, unselected_update::none})));
-    CHECK(run(with(lcsb<by_importance, mesp>{{2}, mesp{4, phases::two, 2}})));
-    CHECK(run(with(zeroth_order{8, 1e-3})));
-    auto h = with(mesp{4});
-    h.checkpoints = resting::bf16, h.adapters = resting::bf16, h.updates = updating::fused, h.max_grad_norm = 0;
-    CHECK(run(h));
-    h.strategy.every = 2, h.checkpoints = resting::f16;
-    CHECK(run(h));
+    sample const b;
+    auto const expected = rig<T>(any_settings(mesp{})).gradients(b);
+    check(full{}, expected, b, 12), check(checkpoint{}, expected, b, 12), check(mesp_published{false}, expected, b, 12);
+    auto const stored = rig<T>(any_settings(checkpoint{true})).gradients(b);
+    check(mesp_published{}, stored, b, 12);
+    for (phases p : {phases::one, phases::two})
+        for (index_t every : {1, 2, 3, 4, 5, 9}) check(mesp{0, p, every}, expected, b, 12);
+    check(mesp{}, expected, b, 40);  // a plan for more rows than there are
+    // Tiles of whole 64 rows: sums over rows go on where they stopped.
+    auto const long_one = sample::of(150, 40);
+    auto const untiled = rig<T>(any_settings(mesp{}, 150)).gradients(long_one);
+    for (phases p : {phases::one, phases::two})
+        for (index_t tile : {64, 128, 192}) check(mesp{tile, p, tile == 128 ? 2 : 1}, untiled, long_one, 150);
+    check(rematerialised{{64, phases::two}, {64, phases::two, 1, 0x1ff}, 2, 1, 64}, untiled, long_one, 150);
+    CHECK(rig<T>(any_settings(mesp{48}, 150)).gradients(long_one) != untiled);  // or the check above says nothing
+}
+
+TEST_CASE("strategies: whatever stays from the forward to the pulls, the gradients are the same bits") {
+    auto const expected = rig<float>(any_settings(mesp{})).gradients();
+    for (step_set kept = 1; kept < 1 << 15; kept += 89) {
+        CAPTURE(kept);
+        for (phases p : {phases::one, phases::two})
+            REQUIRE(rig<float>(any_settings(keeping(kept, 0, p))).gradients() == expected);
+        rematerialised const some{keeping(kept), keeping(~kept), 1 + static_cast<index_t>(kept % 5)};
+        REQUIRE(rig<float>(any_settings(some)).gradients() == expected);
+        REQUIRE(rig<float>(any_settings(keeping(kept, 0, phases::one, 2))).gradients() == expected);
+    }
+    auto const exact = rig<>(any_settings(full{})).gradients();
+    for (step_set kept = 1; kept < 1 << 15; kept += 331)
+        for (phases p : {phases::one, phases::two})
+            CHECK(distance(rig<>(any_settings(keeping(kept, 5, p))).gradients(), exact) <= 1e-10);
+}
+
+TEST_CASE("strategies: a type of one's own and any_strategy plan and compute the same") {
+    auto const check = [](auto s) {
+        using S = decltype(s);
+        using own = rig<double, llama<lora>, S, adamw>;
+        typename own::trainer_type::settings how;
+        how.tokens = 12, how.rank = 3, how.alpha = 5, how.strategy = s, how.seed = 7;
+        own a(how);
+        rig<> b(any_settings(s));
+        CHECK(a.gradients() == b.gradients());
+        CHECK(a.t.memory().total() == b.t.memory().total());
+    };
+    check(mesp{4, phases::two}), check(full{}), check(lcsb<cyclic_strided, mesp>{});
+    check(rematerialised{{4, phases::two}, {4, phases::two, 1, 0x2a}, 3, 1, 4});
+}
+
+TEST_CASE("strategies: batches that an update adds up are one large batch, whatever the strategy") {
+    for (auto const& [name, s] : exact_strategies()) {
+        CAPTURE(name);
+        rig<> r(any_settings(s));
+        sample const b;
+        auto const once = r.gradients(b);
+        r.t.accumulate(b.view(), b.scale / 4), r.t.accumulate(b.view(), 3 * b.scale / 4);
+        CHECK(distance(r.t.accumulated(), once) <= 1e-12);
+        r.t.discard();
+        CHECK(r.gradients(b) == once);  // nothing of the discarded ones is left
+    }
 }

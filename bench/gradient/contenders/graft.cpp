@@ -81,7 +81,7 @@ struct mixture_of {
         x, stacked, middle, offsets));
 
     bench::mixture const& p;
-    index_t tile;  // a divisor of the points; what a tile makes is about a megabyte
+    index_t tile;                     // a divisor of the points; what a tile makes is at most a few megabytes
     tensor<double, any, any> points;  // tiles × (D · tile)
     tensor<std::int32_t, D * D> place = places<D>();
     tensor<double, any, D, D> dq;
@@ -96,9 +96,8 @@ struct mixture_of {
                 transpose(view<double const, any, D>(p.x.data() + i * D, {{tile, D}}));
     }
     static index_t tile_of(bench::mixture const& p) {
-        if (char const* t = getenv("TILE")) return atoi(t);
         index_t tile = p.points;
-        while (tile * p.components * D > 160'000 && tile % 5 == 0) tile /= 5;
+        while (tile * p.components * D > 400'000 && tile % 5 == 0) tile /= 5;
         return tile;
     }
 
@@ -207,13 +206,13 @@ work cross_entropy(bench::network const& p) {
 template <int Which>
 constexpr auto residual = [](auto r0, auto r1, auto r2, auto c0, auto c1, auto c2, auto f, auto u0, auto u1, auto k1,
                              auto k2, auto x0, auto x1, auto x2, auto weight, auto feature) {
-    auto const angle = sqrt(r0 * r0 + r1 * r1 + r2 * r2), s = sin(angle), c = cos(angle), inverse = 1.0 / angle;
-    auto const w0 = r0 * inverse, w1 = r1 * inverse, w2 = r2 * inverse;
+    auto const angle = sqrt(r0 * r0 + r1 * r1 + r2 * r2), inverse = 1.0 / angle;
+    auto const s = sin(angle) * inverse, c = cos(angle);
     auto const y0 = x0 - c0, y1 = x1 - c1, y2 = x2 - c2;
-    auto const along = (w0 * y0 + w1 * y1 + w2 * y2) * (1.0 - c);
-    auto const z0 = y0 * c + (w1 * y2 - w2 * y1) * s + w0 * along;
-    auto const z1 = y1 * c + (w2 * y0 - w0 * y2) * s + w1 * along;
-    auto const z2 = y2 * c + (w0 * y1 - w1 * y0) * s + w2 * along;
+    auto const along = (r0 * y0 + r1 * y1 + r2 * y2) * ((1.0 - c) * inverse * inverse);
+    auto const z0 = y0 * c + (r1 * y2 - r2 * y1) * s + r0 * along;
+    auto const z1 = y1 * c + (r2 * y0 - r0 * y2) * s + r1 * along;
+    auto const z2 = y2 * c + (r0 * y1 - r1 * y0) * s + r2 * along;
     auto const nearness = 1.0 / z2, p0 = z0 * nearness, p1 = z1 * nearness, square = p0 * p0 + p1 * p1;
     auto const scale = f * (1.0 + square * (k1 + k2 * square));
     if constexpr (Which == 0) return weight * (scale * p0 + u0 - feature);
@@ -228,7 +227,7 @@ auto bundle_program(S) {
         constexpr auto u = formula(residual<0>, typename S::template of<I>{}..., f0);
         constexpr auto v = formula(residual<1>, typename S::template of<I>{}..., f1);
         constexpr auto by = wrt(typename S::template of<I>{}...);
-        return std::pair{join(u, v), join(value_and_gradient(sum(u), by), u, v, gradient(sum(v), by))};
+        return std::pair{join(u, v), join(gradient(sum(u), by), u, v, gradient(sum(v), by))};
     }(std::make_index_sequence<bench::bundle::columns>{});
 }
 struct letters {  // a name for each of the 15 numbers an observation depends on
@@ -287,10 +286,10 @@ work reprojection(bench::bundle const& p) {
             [=, &p](double* to, double* derivative) {
                 for (index_t from = 0; from < p.observations; from += tile) {
                     gather(from), (*both)();
-                    residuals(to, from, both->template output<1 + columns>(), both->template output<2 + columns>());
+                    residuals(to, from, both->template output<columns>(), both->template output<1 + columns>());
                     [&]<std::size_t... I>(std::index_sequence<I...>) {
-                        double const* const u[]{both->template output<1 + static_cast<int>(I)>().data...};
-                        double const* const v[]{both->template output<3 + columns + static_cast<int>(I)>().data...};
+                        double const* const u[]{both->template output<static_cast<int>(I)>().data...};
+                        double const* const v[]{both->template output<2 + columns + static_cast<int>(I)>().data...};
                         for (index_t i = 0; i < tile; ++i, derivative += 2 * columns)
                             for (index_t k = 0; k < columns; ++k)
                                 derivative[k] = u[k][i], derivative[columns + k] = v[k][i];

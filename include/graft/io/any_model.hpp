@@ -5,6 +5,7 @@
 #include <graft/io/packed_data.hpp>
 #include <graft/io/tuner.hpp>
 #include <graft/train/any.hpp>
+#include <graft/train/budget.hpp>
 
 #include <memory>
 #include <string>
@@ -15,9 +16,15 @@ namespace graft {
 
 /// The bytes of a tuner, before it is made.
 struct tuner_memory {
-    training_memory arena;      // one piece of heap memory
-    index_t weights = 0;        // norms and biases, decoded when a model is opened, and the views of its layers
+    training_memory arena;  // one piece of heap memory
+    index_t weights = 0;    // norms and biases, decoded when a model is opened, and the views of its layers
     index_t total() const { return arena.total() + weights; }
+};
+
+/// The multiply-adds of a step of `tokens` rows, a target in each.
+struct step_arithmetic {
+    double blocks = 0, head = 0;
+    double total() const { return blocks + head; }
 };
 
 /// What answers: a model with an adapter or without.
@@ -33,14 +40,26 @@ struct generator_settings {
 ///     template struct graft::every_block<float>;            // in one source file
 template <class Number>
 struct every_block {
-    static result<any_tuner> tuner(std::shared_ptr<opened_model const> m, any_training const& how, std::uint64_t seed);
+    static result<any_tuner> tuner(std::shared_ptr<opened_model const> m, any_training const& how, std::uint64_t seed,
+                                   tuner_places const& places);
     static tuner_memory memory(model_config const& c, any_training const& how);
+    static step_arithmetic arithmetic(model_config const& c, any_training const& how);
+    static budgeted within(model_config const& c, any_training const& how, index_t bytes);
     static result<std::unique_ptr<feed_source>> feeds(opened_model const& m, generator_settings const& how);
 };
 
 /// The plan of a tuner on a model of these numbers; no file is needed.
 inline tuner_memory memory_of(model_config const& c, any_training const& how) {
     return every_block<float>::memory(c, how);
+}
+
+/// What its steps compute.
+inline step_arithmetic arithmetic_of(model_config const& c, any_training const& how) {
+    return every_block<float>::arithmetic(c, how);
+}
+/// The schedule of least arithmetic whose plan, decoded weights included, is at most `bytes` bytes.
+inline budgeted cheapest_within(model_config const& c, any_training const& how, index_t bytes) {
+    return every_block<float>::within(c, how, bytes);
 }
 
 /// Answers prompts, one after another. Keeps its model open.
@@ -84,14 +103,14 @@ public:
     }
 
     /// New adapters on this model, which change nothing until they are trained. `how.lanes`: 0 takes all.
-    result<any_tuner> tuner(any_training const& how, std::uint64_t seed = 0) const {
-        return every_block<float>::tuner(opened, how, seed);
+    result<any_tuner> tuner(any_training const& how, std::uint64_t seed = 0, tuner_places const& places = {}) const {
+        return every_block<float>::tuner(opened, how, seed, places);
     }
     /// The same, with everything known when the program is compiled.
     template <class Block, GradientStrategy Strategy, Optimizer Rule>
-    result<graft::tuner<Block, Strategy, Rule>> tuner(training<Strategy, Rule> const& how,
-                                                      std::uint64_t seed = 0) const {
-        auto made = block_tuner<Block, Strategy, Rule>::make(opened, how, seed);
+    result<graft::tuner<Block, Strategy, Rule>> tuner(training<Strategy, Rule> const& how, std::uint64_t seed = 0,
+                                                      tuner_places const& places = {}) const {
+        auto made = block_tuner<Block, Strategy, Rule>::make(opened, how, seed, places);
         if (!made) return made.error();
         return graft::tuner<Block, Strategy, Rule>(std::move(*made));
     }
@@ -137,24 +156,55 @@ private:
 
 template <class Number>
 result<any_tuner> every_block<Number>::tuner(std::shared_ptr<opened_model const> m, any_training const& how,
-                                             std::uint64_t seed) {
+                                             std::uint64_t seed, tuner_places const& places) {
     return with_block(m->file.config.arch, [&]<class Block>(std::type_identity<Block>) -> result<any_tuner> {
-        auto made = block_tuner<Block, any_strategy, any_optimizer>::make(m, how, seed);
+        auto made = block_tuner<Block, any_strategy, any_optimizer>::make(m, how, seed, places);
         if (!made) return made.error();
         return any_tuner(std::move(*made));
     });
 }
 
+namespace detail {
+
+inline any_training with_real_lanes(any_training how) { return how.lanes = lanes_of(how.lanes), how; }
+
+/// Norms and biases as numbers, and the views of all layers.
+template <class Block, class Number>
+index_t decoded_bytes(model_config const& c) {
+    index_t const norms = (2 * c.layers + 1) * c.width,
+                  biases = c.qkv_bias ? c.layers * (c.heads + 2 * c.kv_heads) * c.head : 0;
+    return (norms + biases) * static_cast<index_t>(sizeof(Number)) +
+           c.layers * static_cast<index_t>(sizeof(layer_weights<Block, Number>));
+}
+
+}  // namespace detail
+
 template <class Number>
 tuner_memory every_block<Number>::memory(model_config const& c, any_training const& how) {
     return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) -> tuner_memory {
-        index_t const norms = (2 * c.layers + 1) * c.width,
-                      biases = c.qkv_bias ? c.layers * (c.heads + 2 * c.kv_heads) * c.head : 0,
-                      views = c.layers * static_cast<index_t>(sizeof(layer_weights<Block, Number>));
-        any_training settings = how;
-        settings.lanes = lanes_of(how.lanes);
-        return {trainer<Block, any_strategy, any_optimizer, Number>::memory_plan(c, settings),
-                (norms + biases) * static_cast<index_t>(sizeof(Number)) + views};
+        return {trainer<Block, any_strategy, any_optimizer, Number>::memory_plan(c, detail::with_real_lanes(how)),
+                detail::decoded_bytes<Block, Number>(c)};
+    });
+}
+
+template <class Number>
+step_arithmetic every_block<Number>::arithmetic(model_config const& c, any_training const& how) {
+    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) -> step_arithmetic {
+        auto const says = how.strategy.answer();
+        double const logits = static_cast<double>(how.tokens) * static_cast<double>(c.width * c.vocabulary),
+                     passes = !says.trains ? 1
+                              : says.pulls()
+                                  ? 2  // the loss, and the gradient of the last stream
+                                  : static_cast<double>(says.estimate.samples) * (says.estimate.one_point ? 1 : 2);
+        return {step_work<Block>(c, how), logits * passes};
+    });
+}
+
+template <class Number>
+budgeted every_block<Number>::within(model_config const& c, any_training const& how, index_t bytes) {
+    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) {
+        return graft::cheapest_within<Block, Number>(c, detail::with_real_lanes(how),
+                                                     bytes - detail::decoded_bytes<Block, Number>(c));
     });
 }
 

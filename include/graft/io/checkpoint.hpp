@@ -32,7 +32,7 @@ struct checkpoint_options {
 };
 
 /// One checkpoint, verified. `manifest` is what the program saved with it.
-struct checkpoint {
+struct stored_checkpoint {
     std::uint64_t step = 0;
     std::string path;
     nlohmann::json manifest;
@@ -123,7 +123,7 @@ inline result<blob> load_blob(std::string const& directory, nlohmann::json const
 }  // namespace detail
 
 /// Loads one checkpoint; a problem where anything about it is not as it was saved.
-inline result<checkpoint> load_checkpoint(std::string const& path) {
+inline result<stored_checkpoint> load_checkpoint(std::string const& path) {
     std::string const file = path + "/" + detail::manifest_name;
     auto const whole = read_json_object(file);
     if (!whole) return whole.error();
@@ -156,7 +156,7 @@ inline result<checkpoint> load_checkpoint(std::string const& path) {
         return problem{
             cause::bad_file,       file, "has the step of another checkpoint", "key 'step'", std::to_string(*named),
             std::to_string(*step), {}};
-    checkpoint c;
+    stored_checkpoint c;
     c.step = *step, c.path = path;
     if (state) c.manifest = *state;
     for (auto const& entry : **files) {
@@ -175,7 +175,7 @@ inline result<checkpoint> load_checkpoint(std::string const& path) {
 /// The newest checkpoint of a directory that is whole, and what was wrong with newer ones. A directory without any, or
 /// none at all, is no problem: nothing is found.
 struct checkpoint_search {
-    std::optional<checkpoint> found;
+    std::optional<stored_checkpoint> found;
     std::vector<problem> skipped;
 };
 

@@ -40,7 +40,7 @@ template <class Trainer>
 std::array<state_part, 3> state_parts(Trainer& t) {
     resting const how = t.parameters_rest();
     return {{{how == resting::same  ? "adapters.f32"
-              : how == resting::f16 ? "adapters.f16"
+              : how == resting::half ? "adapters.f16"
                                     : "adapters.bf16",
               t.parameter_bytes(), true, how},
              {"optimizer.f32", std::as_writable_bytes(t.optimizer_state()), true, resting::same},
@@ -78,7 +78,7 @@ result<void> save_training(std::string const& directory, Trainer& t, fit_progres
 
 /// Puts a checkpoint back into the trainer; what to go `from` in `fit_settings`.
 template <class Trainer>
-result<fit_progress> load_training(checkpoint const& c, Trainer& t) {
+result<fit_progress> load_training(stored_checkpoint const& c, Trainer& t) {
     std::string const file = c.path + "/manifest.json";
     auto const saved = json_object(c.manifest, "state", file);
     if (!saved) return saved.error();

@@ -4,12 +4,15 @@
 
 #include <graft/io/answer.hpp>
 #include <graft/io/laid_adapter.hpp>
+#include <graft/io/mapped_memory.hpp>
+#include <graft/io/residency.hpp>
 #include <graft/io/training_state.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/train/trainer.hpp>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -38,6 +41,12 @@ inline index_t lanes_of(index_t asked) {
     return asked > 0 ? asked : std::clamp<index_t>(static_cast<index_t>(std::thread::hardware_concurrency()), 1, 256);
 }
 
+/// Where a tuner keeps what need not stay in memory. Nothing that is computed depends on it.
+struct tuner_places {
+    std::string checkpoints{};   // where settings say `checkpoints_apart`: a directory for their file, "": the system's
+    index_t resident_limit = 0;  // of the model file at most so many bytes are in memory; 0: as the system likes
+};
+
 /// What a tuner does on its block: a trainer whose block is not in its type.
 class tuner_core : public feed_source {
 public:
@@ -58,6 +67,8 @@ public:
     virtual bool trains() const = 0;  // false: its strategy only runs forward
     virtual training_memory const& memory() const = 0;
     virtual index_t high_water() const = 0;
+    virtual residency_plan residency() const = 0;        // all 0 without a limit
+    virtual std::optional<problem> trouble() const = 0;  // of the checkpoints' file: its pages could not be written
 
     virtual adapter take() = 0;
     virtual result<void> put(adapter const& a) = 0;
@@ -72,7 +83,7 @@ public:
     using settings = training<Strategy, Rule>;
 
     static result<std::unique_ptr<block_tuner>> make(std::shared_ptr<opened_model const> m, settings how,
-                                                     std::uint64_t seed) {
+                                                     std::uint64_t seed, tuner_places const& places = {}) {
         if (m->file.config.qkv_bias != detail::has_biases<Block>())  // a weight that is left out is not missed
             return problem{cause::mismatch,
                            m->file.path,
@@ -84,10 +95,22 @@ public:
         auto bound = bind_model<Block>(m->file);
         if (!bound) return bound.error();
         how.lanes = lanes_of(how.lanes);
-        auto memory = heap_arena::make(trainer_type::memory_plan(m->file.config, how).total());
+        auto const plan = trainer_type::memory_plan(m->file.config, how);
+        auto memory = heap_arena::make(plan.total());
         if (!memory) return memory.error();
+        pages held;
+        if (how.checkpoints_apart) {
+            auto apart = mapped_memory::make(plan.checkpoints, places.checkpoints);
+            if (!apart) return apart.error();
+            held.streams = std::move(*apart);
+        }
+        if (places.resident_limit > 0) {
+            auto resident = weight_residency::make(m->file, places.resident_limit);
+            if (!resident) return resident.error();
+            held.weights = std::move(*resident);
+        }
         return std::unique_ptr<block_tuner>(
-            new block_tuner(std::move(m), std::move(*bound), std::move(*memory), how, seed));
+            new block_tuner(std::move(m), std::move(*bound), std::move(*memory), std::move(held), how, seed));
     }
 
     double accumulate(batch const& b, double scale) override { return runs.accumulate(b, scale); }
@@ -106,6 +129,8 @@ public:
     bool trains() const override { return answers_of(how.strategy).trains; }
     training_memory const& memory() const override { return runs.memory(); }
     index_t high_water() const override { return runs.high_water(); }
+    residency_plan residency() const override { return held.weights ? held.weights->plan() : residency_plan{}; }
+    std::optional<problem> trouble() const override { return held.streams.trouble(); }
 
     adapter take() override {
         return take_adapter(runs.of(), how.rank, how.alpha, how.rank_stabilised, opened->file.name,
@@ -127,21 +152,29 @@ public:
         return {};
     }
     result<std::unique_ptr<token_feed>> feed(index_t context) override {
-        model<Block> m = runs.of();
+        graft::model<Block> m = runs.of();
         if (how.adapters != resting::same) m.layers = wake();
         return block_feed<Block>::make(m, context, pool.handle(nullptr, 0), how.rank, how.targets);
     }
     opened_model const& model() const override { return *opened; }
 
 private:
-    block_tuner(std::shared_ptr<opened_model const> m, bound_model<Block> b, heap_arena a, settings const& s,
+    /// What may leave memory between uses: kept streams that lie apart, weights under a limit.
+    struct pages {
+        mapped_memory streams;
+        std::optional<weight_residency> weights;
+    };
+
+    block_tuner(std::shared_ptr<opened_model const> m, bound_model<Block> b, heap_arena a, pages p, settings const& s,
                 std::uint64_t seed)
         : opened(std::move(m)),
           bound(std::move(b)),
           place(std::move(a)),
+          held(std::move(p)),
           pool(s.lanes),
           how(with_lanes(s, pool.lanes())),  // fewer where the system grants fewer threads
-          runs(bound.net, how, place.bytes(), pool.handle(nullptr, 0)) {
+          runs(bound.net, how, place.bytes(), pool.handle(nullptr, 0), held.streams.bytes()) {
+        runs.watch({held.weights ? held.weights->visitor() : memory_visitor{}, held.streams.visitor()});
         runs.start(seed);
     }
     /// Layers whose adapters are floats, for as long as the tuner lives: what answers reads all of them at every token.
@@ -162,6 +195,7 @@ private:
     std::shared_ptr<opened_model const> opened;
     bound_model<Block> bound;
     heap_arena place;
+    pages held;
     thread_pool pool;
     settings how;
     trainer_type runs;
@@ -180,8 +214,8 @@ class basic_tuner {
 public:
     explicit basic_tuner(std::unique_ptr<Core> c) : core(std::move(c)) {}
     template <class Other>
-        requires std::is_convertible_v<Other*, Core*>
-    basic_tuner(basic_tuner<Other>&& other) : core(std::move(other.core)) {}
+    requires std::is_convertible_v<Other*, Core*> basic_tuner(basic_tuner<Other>&& other)
+        : core(std::move(other.core)) {}
 
     /// `graft::fit` on this tuner. `data`: a `packed_data`, or any FitData.
     template <class Data, class... Callback>
@@ -201,7 +235,7 @@ public:
     }
 
     /// The adapter as PEFT's directory, with `adapter.gguf` for llama.cpp inside.
-    result<void> save(std::string const& directory, save_options const& options = {}) {
+    result<void> save(std::string const& directory, save_options const& options = {}) const {
         adapter const a = core->take();
         if (auto r = write_peft(directory, a, options); !r) return r;
         return write_adapter_gguf(directory + "/adapter.gguf", a, core->model().file.config, options);

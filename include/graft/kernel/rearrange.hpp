@@ -9,6 +9,7 @@
 #include <graft/simd/transpose.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -39,16 +40,28 @@ void turn_numbers(T* y, index_t y_step, T const* x, index_t x_step, index_t heig
         for (index_t b = 0; b < width; ++b) y[a * y_step + b] = x[b * x_step + a];
 }
 
+/// A register of numbers, in one load and one store: what the compiler makes of memcpy goes through memory in halves.
+template <class T>
+GRAFT_INLINE vector_t<T, native_width<T>> load_vector(T const* from) {
+    return std::bit_cast<vector_t<T, native_width<T>>>(pack<T>::load(from));
+}
+template <class T>
+GRAFT_INLINE void store_vector(T* to, vector_t<T, native_width<T>> const& v) {
+    std::bit_cast<pack<T>>(v).store(to);
+}
+
 /// The same for a square of one register's width.
 template <bool PastCaches, class T>
 GRAFT_INLINE void turn_square(T* y, index_t y_step, T const* x, index_t x_step) {
     constexpr index_t W = native_width<T>;
     vector_t<T, W> r[W];
-    for (index_t i = 0; i < W; ++i) std::memcpy(&r[i], x + i * x_step, sizeof r[i]);
+#pragma GCC unroll 16
+    for (index_t i = 0; i < W; ++i) r[i] = load_vector(x + i * x_step);
     transpose<T>(r);
+#pragma GCC unroll 16
     for (index_t i = 0; i < W; ++i) {
         if constexpr (PastCaches) store_past_caches(y + i * y_step, r[i]);
-        else std::memcpy(y + i * y_step, &r[i], sizeof r[i]);
+        else store_vector(y + i * y_step, r[i]);
     }
 }
 

@@ -27,56 +27,44 @@ GRAFT_INLINE void triangular_tile(triangular_job<T> const& p, index_t row, index
     using P = pack<T>;
     constexpr index_t W = P::width;
     index_t const left = p.columns - column, row_step = Transposed ? 1 : p.order, depth_step = Transposed ? p.order : 1;
-    P sums[R][V], right[V];
+    P sums[R][V];
     T* const to = p.y + row * p.columns + column;
-    unrolled<R>([&](auto r) __attribute__((always_inline)) {
-        unrolled<V>([&](auto v) __attribute__((always_inline)) {
-            T const* const from = to + r.value * p.columns + v.value * W;
-            sums[r.value][v.value] = !p.add ? P(T(0)) : Some ? P::load_some(from, left) : P::load(from);
-        });
-    });
-    T const* q = p.q + row * row_step;
-    T const* x = p.x + column;
-    auto const read = [&]() __attribute__((always_inline)) {
-        unrolled<V>([&](auto v) __attribute__((always_inline)) {
-            right[v.value] = Some ? P::load_some(x, left) : P::load(x + v.value * W);
-        });
-        x += p.columns;
-    };
-    auto const multiply = [&](auto r) __attribute__((always_inline)) {
-        P const a(q[r.value * row_step]);
-        unrolled<V>([&](auto v) __attribute__((always_inline)) {
-            sums[r.value][v.value] = fma(a, right[v.value], sums[r.value][v.value]);
-        });
-    };
-    auto const whole = [&](index_t depth) __attribute__((always_inline)) {
-        for (; depth > 0; --depth, q += depth_step) {
-            read();
-            unrolled<R>([&](auto r) __attribute__((always_inline)) { multiply(r); });
+#pragma GCC unroll 8
+    for (index_t r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (index_t v = 0; v < V; ++v) {
+            T const* const from = to + r * p.columns + v * W;
+            sums[r][v] = !p.add ? P(T(0)) : Some ? P::load_some(from, left) : P::load(from);
         }
+    T const* q = p.q + row * row_step + (Transposed ? row * depth_step : 0);
+    T const* x = p.x + column + (Transposed ? row * p.columns : 0);
+    auto const step = [&](index_t from, index_t to_row) __attribute__((always_inline)) {
+        P right[V];
+#pragma GCC unroll 4
+        for (index_t v = 0; v < V; ++v) right[v] = Some ? P::load_some(x, left) : P::load(x + v * W);
+#pragma GCC unroll 8
+        for (index_t r = 0; r < R; ++r) {
+            if (r < from || r >= to_row) continue;
+            P const a(q[r * row_step]);
+#pragma GCC unroll 4
+            for (index_t v = 0; v < V; ++v) sums[r][v] = fma(a, right[v], sums[r][v]);
+        }
+        x += p.columns, q += depth_step;
     };
-    auto const triangle = [&]() __attribute__((always_inline)) {
-        unrolled<R>([&](auto l) __attribute__((always_inline)) {
-            read();
-            unrolled<R>([&](auto r) __attribute__((always_inline)) {
-                if constexpr (Transposed ? r.value <= l.value : r.value >= l.value) multiply(r);
-            });
-            q += depth_step;
-        });
-    };
-    if constexpr (Transposed) {
-        q += row * depth_step, x += row * p.columns;
-        triangle(), whole(p.order - row - R);
-    } else {
-        whole(row), triangle();
-    }
-    unrolled<R>([&](auto r) __attribute__((always_inline)) {
-        unrolled<V>([&](auto v) __attribute__((always_inline)) {
-            T* const at = to + r.value * p.columns + v.value * W;
-            if constexpr (Some) sums[r.value][v.value].store_some(at, left);
-            else sums[r.value][v.value].store(at);
-        });
-    });
+    if constexpr (!Transposed)
+        for (index_t depth = row; depth > 0; --depth) step(0, R);
+#pragma GCC unroll 8
+    for (index_t l = 0; l < R; ++l) step(Transposed ? 0 : l, Transposed ? l + 1 : R);
+    if constexpr (Transposed)
+        for (index_t depth = p.order - row - R; depth > 0; --depth) step(0, R);
+#pragma GCC unroll 8
+    for (index_t r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (index_t v = 0; v < V; ++v) {
+            T* const at = to + r * p.columns + v * W;
+            if constexpr (Some) sums[r][v].store_some(at, left);
+            else sums[r][v].store(at);
+        }
 }
 
 /// All rows of some columns, in tiles of R rows, then of fewer.
@@ -185,12 +173,14 @@ void outer_columns(T* to, T const* x, index_t order, index_t columns) {
     for (index_t i = 0; i < step; i += W)
         for (index_t j = 0; j < whole; j += W) {
             detail::vector_t<T, W> square[W];
+#pragma GCC unroll 16
             for (index_t r = 0; r < W; ++r) {
-                if (i + r < order) std::memcpy(&square[r], x + (i + r) * columns + j, sizeof square[r]);
+                if (i + r < order) square[r] = detail::load_vector(x + (i + r) * columns + j);
                 else square[r] = detail::vector_t<T, W>{};
             }
             transpose<T>(square);
-            for (index_t r = 0; r < W; ++r) std::memcpy(to + (j + r) * step + i, &square[r], sizeof square[r]);
+#pragma GCC unroll 16
+            for (index_t r = 0; r < W; ++r) detail::store_vector(to + (j + r) * step + i, square[r]);
         }
     for (index_t j = whole; j < columns; ++j)
         for (index_t i = 0; i < step; ++i) to[j * step + i] = i < order ? x[i * columns + j] : T(0);

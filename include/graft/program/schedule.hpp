@@ -5,6 +5,8 @@
 #include <graft/base/error.hpp>
 #include <graft/program/program.hpp>
 
+#include <cstdint>
+
 namespace graft {
 
 enum class act : unsigned char {

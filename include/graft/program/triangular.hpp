@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products with lower triangular matrices in general expressions.                        (layer 9: program)
 //
-//     auto y = lower_matmul(q, x);    // q: … × order × order    x: … × order × columns, or one for all: order × columns
+//     auto y = lower_matmul(q, x);    // q: … × order × order    x: … × order × columns, or order × columns for all
 #pragma once
 
 #include <graft/kernel/triangular.hpp>

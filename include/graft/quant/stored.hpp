@@ -11,9 +11,9 @@
 
 namespace graft {
 
-/// How numbers rest: as they are computed with (`same`), or in 16 bits. f16 has 11 significant bits and ends at 65504;
-/// bf16 has 8 and a float's range.
-enum class resting : unsigned char { same, f16, bf16 };
+/// How numbers rest: as they are computed with (`same`), or in 16 bits. `half` (f16) has 11 significant bits and ends at 65504;
+/// `brain` (bf16) has 8 and a float's range.
+enum class resting : unsigned char { same, half, brain };
 
 template <class T>
 constexpr index_t bytes_of(resting how) { return how == resting::same ? static_cast<index_t>(sizeof(T)) : 2; }
@@ -25,7 +25,7 @@ inline constexpr index_t resting_run = 256;  // numbers converted at a time wher
 /// The neighbour of x above or below it, with chances that go with the distances: its mean is x.
 inline std::uint16_t round_randomly(float x, resting how, std::uint32_t random) {
     auto const bits = std::bit_cast<std::uint32_t>(x), size = bits & 0x7fffffffu;
-    if (how == resting::bf16)
+    if (how == resting::brain)
         return size >= 0x7f800000u ? float_to_brain(x) : static_cast<std::uint16_t>((bits + (random >> 16)) >> 16);
     if (size >= 0x47000000u) return float_to_half(x);  // 2¹⁵ and more: the next may be infinite
     if (size >= 0x38800000u) return float_to_half(std::bit_cast<float>((bits + (random >> 19)) & ~0x1fffu));
@@ -43,7 +43,7 @@ void lay_down(resting how, T const* from, index_t count, std::byte* to) {
     if (how == resting::same) {
         std::copy_n(from, count, reinterpret_cast<T*>(to));
     } else if constexpr (std::is_same_v<T, float>) {
-        if (how == resting::f16) floats_to_halves(from, count, to);
+        if (how == resting::half) floats_to_halves(from, count, to);
         else floats_to_brain(from, count, to);
     } else {
         float run[detail::resting_run];
@@ -61,7 +61,7 @@ void take_up(resting how, std::byte const* from, index_t count, T* to) {
     if (how == resting::same) {
         std::copy_n(reinterpret_cast<T const*>(from), count, to);
     } else if constexpr (std::is_same_v<T, float>) {
-        if (how == resting::f16) halves_to_floats(from, count, to);
+        if (how == resting::half) halves_to_floats(from, count, to);
         else brain_to_floats(from, count, to);
     } else {
         float run[detail::resting_run];

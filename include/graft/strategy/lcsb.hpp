@@ -28,8 +28,8 @@ struct lcsb {
     constexpr void forward(auto& c) const { inner.forward(c); }
     constexpr void backward(auto& c) const { inner.backward(c); }
 
-    constexpr answers answer() const {
-        answers a = answers_of(inner);
+    constexpr strategy_answers answer() const {
+        strategy_answers a = answers_of(inner);
         a.selects = true, a.gradient = gradient, a.update = update;
         return a;
     }

@@ -39,15 +39,24 @@ private:
             if (k == i) return true;
         return false;
     }
-    /// What one operation alone reads, where that is attention or a chain to it, or where it costs no product.
+    /// The one operation of a stage that reads a value; −1: none or several.
+    static constexpr index_t only_reader(auto const& c, index_t stage, index_t i) {
+        index_t reader = -1;
+        for (index_t j = i + 1; j <= c.code.last(stage); ++j) {
+            if (!is_read_by(c.code.at(j), i)) continue;
+            if (reader >= 0) return -1;
+            reader = j;
+        }
+        return reader;
+    }
+    static constexpr bool leads_to_attention(auto const& c, index_t stage, index_t i) {
+        index_t const reader = only_reader(c, stage, i);
+        return reader >= 0 && (c.code.at(reader).residue(c.n) > 0 || leads_to_attention(c, stage, reader));
+    }
+    /// What one operation alone reads, where that is attention or on the way to it, or where it costs no product.
     static constexpr bool computed_again(auto const& c, index_t stage, index_t i) {
-        if (i == c.code.begin(stage)) return false;
-        index_t readers = 0, reader = -1;
-        for (index_t j = i + 1; j <= c.code.last(stage); ++j)
-            if (is_read_by(c.code.at(j), i)) ++readers, reader = j;
-        if (readers != 1 || c.code.at(i).residue(c.n) > 0) return false;
-        if (c.code.at(reader).residue(c.n) > 0) return true;
-        return c.code.at(i).work(c.n, 1, false, false, false) == 0 || computed_again(c, stage, reader);
+        if (i == c.code.begin(stage) || only_reader(c, stage, i) < 0 || c.code.at(i).residue(c.n) > 0) return false;
+        return c.code.at(i).work(c.n, 1, false, false, false) == 0 || leads_to_attention(c, stage, i);
     }
 };
 static_assert(GradientStrategy<mesp_published>);

@@ -4,6 +4,7 @@
 
 #include <graft/base/random.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
@@ -31,8 +32,8 @@ concept LayerSelection = requires(S const s, selection_moment const& m, std::spa
 struct every_layer {
     constexpr index_t most(index_t layers) const { return layers; }
     constexpr index_t asks() const { return 1; }
-    constexpr void choose(selection_moment const&, std::span<bool> chosen) const {
-        for (bool& c : chosen) c = true;
+    constexpr void choose(selection_moment const& m, std::span<bool> chosen) const {
+        std::fill_n(chosen.data(), m.layers, true);
     }
 };
 

@@ -12,7 +12,7 @@ namespace graft {
 
 /// Writes the events of one block's forward and backward into a `composer`; `tile` rows at a time where it says so.
 /// What it does not keep from the forward to the backward it computes again: exact gradients either way. What else it
-/// may say, by a member of that name, is in `answers`.
+/// may say, by a member of that name, is in `strategy_answers`.
 template <class S>
 concept GradientStrategy = requires(S const s, composer<int, 4, 2>& c) {
     { s.tile } -> std::convertible_to<index_t>;
@@ -29,7 +29,7 @@ struct loss_differences {
 
 /// What a strategy answers to the questions that are not about one block's schedule, and what it answers where it has
 /// no member of that name.
-struct answers {
+struct strategy_answers {
     bool trains = true;           // false: it only runs forward
     bool in_place = true;         // gradients may take the places of values; false: as a generic reverse has them
     bool stored_weights = false;  // attention keeps its weights from its forward to its pull
@@ -44,8 +44,8 @@ struct answers {
 };
 
 template <GradientStrategy S>
-constexpr answers answers_of(S const& s) {
-    answers a;
+constexpr strategy_answers answers_of(S const& s) {
+    strategy_answers a;
     if constexpr (requires { s.answer(); }) {
         a = s.answer();
     } else {

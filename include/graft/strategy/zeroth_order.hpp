@@ -26,8 +26,8 @@ struct zeroth_order {
         for (index_t s = 0; s < c.stages; ++s) c.scene(tile > 0), c.run(s, {.value = true});
     }
     constexpr void backward(auto&) const {}
-    constexpr answers answer() const {
-        answers a;
+    constexpr strategy_answers answer() const {
+        strategy_answers a;
         a.estimate = {samples, epsilon, one_point};
         return a;
     }

@@ -37,6 +37,7 @@ public:
     }
 
     merge find(int left, int right) const { return slots[place(left, right)].what; }
+    index_t memory_bytes() const { return static_cast<index_t>(slots.capacity() * sizeof(slot)); }
 
 private:
     struct slot {

@@ -31,6 +31,7 @@ public:
     int find(std::vector<std::string> const& list, std::string_view spelling) const {
         return slots.empty() ? -1 : slots[place(list, spelling)];
     }
+    index_t memory_bytes() const { return static_cast<index_t>(slots.capacity() * sizeof(int)); }
 
 private:
     std::size_t place(std::vector<std::string> const& list, std::string_view spelling) const {

@@ -128,6 +128,17 @@ public:
 
     tokenizer_data const& data() const { return stored; }
 
+    /// Heap memory of the vocabulary, its merges and its tables (added tokens, which are few, left out).
+    index_t memory_bytes() const {
+        std::size_t bytes = stored.types.capacity() * sizeof(int) + stored.scores.capacity() * sizeof(float);
+        for (auto const* const list : {&stored.tokens, &stored.merges, &spelt}) {
+            bytes += list->capacity() * sizeof(std::string);
+            for (std::string const& s : *list)
+                if (s.capacity() > std::string{}.capacity()) bytes += s.capacity() + 1;
+        }
+        return static_cast<index_t>(bytes) + index.memory_bytes() + merges.memory_bytes();
+    }
+
 private:
     struct scratch {
         byte_pair_encoder pairs;

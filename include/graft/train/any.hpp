@@ -13,69 +13,126 @@
 #include <graft/strategy/zeroth_order.hpp>
 #include <graft/train/trainer.hpp>
 
-#include <variant>
+#include <type_traits>
 
 namespace graft {
 
-/// Any of the selections of layers.
-using any_selection =
-    std::variant<every_layer, cyclic_strided, cyclic_contiguous, random_layers, top_layers, by_importance>;
+/// Any of the selections of layers, each of which is told by one number.
+class any_selection {
+    enum class kind : unsigned char { every, strided, contiguous, random, top, importance };
+    constexpr auto visit(auto&& f) const {
+        switch (which) {
+            case kind::strided: return f(cyclic_strided{number});
+            case kind::contiguous: return f(cyclic_contiguous{number});
+            case kind::random: return f(random_layers{number});
+            case kind::top: return f(top_layers{number});
+            case kind::importance: return f(by_importance{number});
+            case kind::every: break;
+        }
+        return f(every_layer{});
+    }
+
+public:
+    constexpr any_selection() = default;
+    constexpr any_selection(every_layer) {}
+    constexpr any_selection(cyclic_strided s) : which(kind::strided), number(s.groups) {}
+    constexpr any_selection(cyclic_contiguous s) : which(kind::contiguous), number(s.groups) {}
+    constexpr any_selection(random_layers s) : which(kind::random), number(s.count) {}
+    constexpr any_selection(top_layers s) : which(kind::top), number(s.count) {}
+    constexpr any_selection(by_importance s) : which(kind::importance), number(s.count) {}
+
+    constexpr index_t most(index_t layers) const {
+        return visit([&](auto const& s) { return s.most(layers); });
+    }
+    constexpr index_t asks() const {
+        return visit([](auto const& s) { return s.asks(); });
+    }
+    void choose(selection_moment const& m, std::span<bool> chosen) const {
+        visit([&](auto const& s) { s.choose(m, chosen); });
+    }
+
+private:
+    kind which = kind::every;
+    index_t number = 1;
+};
+static_assert(LayerSelection<any_selection>);
 
 /// Any of the strategies, of all blocks or of those that a selection names. Schedules are data, so a choice is a value
 /// like any other and nothing is compiled per choice.
 class any_strategy {
-public:
-    using kinds = std::variant<mesp, full, checkpoint, mesp_published, rematerialised, zeroth_order, inference>;
+    enum class kind : unsigned char { mesp, full, checkpoint, published, rematerialised, zeroth_order, inference };
+    constexpr auto visit(auto&& f) const {
+        switch (which) {
+            case kind::full: return f(full{});
+            case kind::checkpoint: return f(generic);
+            case kind::published: return f(published);
+            case kind::rematerialised: return f(found);
+            case kind::zeroth_order: return f(estimated);
+            case kind::inference: return f(inference{});
+            case kind::mesp: break;
+        }
+        return f(sparing);
+    }
 
+public:
     constexpr any_strategy() = default;
-    template <class S>
-        requires std::is_constructible_v<kinds, S>
-    constexpr any_strategy(S s) : tile(s.tile), inner(s) {}
+    constexpr any_strategy(mesp s) : tile(s.tile), sparing(s) {}
+    constexpr any_strategy(full) : which(kind::full) {}
+    constexpr any_strategy(checkpoint s) : which(kind::checkpoint), generic(s) {}
+    constexpr any_strategy(mesp_published s) : which(kind::published), published(s) {}
+    constexpr any_strategy(rematerialised s) : tile(s.tile), which(kind::rematerialised), found(s) {}
+    constexpr any_strategy(zeroth_order s) : tile(s.tile), which(kind::zeroth_order), estimated(s) {}
+    constexpr any_strategy(inference) : which(kind::inference) {}
     template <LayerSelection Select, class Inner>
-        requires std::is_constructible_v<any_selection, Select>
+        requires std::is_constructible_v<any_selection, Select> && (!std::is_same_v<Inner, any_strategy>)
     constexpr any_strategy(lcsb<Select, Inner> s)
         : any_strategy(s.inner, any_selection(s.select), s.gradient, s.update) {}
     /// `inner` on the layers of a selection.
-    constexpr any_strategy(any_strategy const& s, any_selection which, unselected_gradient g, unselected_update u)
-        : tile(s.tile), inner(s.inner), select(which), selects(true), gradient(g), update(u) {
-        require(answers_of(s).trains && answers_of(s).pulls(), fault::bounds, "lcsb: a strategy that pulls", 0, 1);
+    constexpr any_strategy(any_strategy const& inner, any_selection layers, unselected_gradient g, unselected_update u)
+        : any_strategy(inner) {
+        require(answers_of(inner).trains && answers_of(inner).pulls() && !inner.selects, fault::bounds,
+                "lcsb: a strategy that pulls all blocks", 0, 1);
+        select = layers, selects = true, gradient = g, update = u;
     }
 
     constexpr void forward(auto& c) const {
-        std::visit([&](auto const& s) { s.forward(c); }, inner);
+        visit([&](auto const& s) { s.forward(c); });
     }
     constexpr void backward(auto& c) const {
-        std::visit([&](auto const& s) { s.backward(c); }, inner);
+        visit([&](auto const& s) { s.backward(c); });
     }
-    constexpr answers answer() const {
-        answers a = std::visit([](auto const& s) { return answers_of(s); }, inner);
+    constexpr strategy_answers answer() const {
+        strategy_answers a = visit([](auto const& s) { return answers_of(s); });
         if (selects) a.selects = true, a.gradient = gradient, a.update = update;
         return a;
     }
     constexpr index_t variant_of(index_t layer, index_t layers) const {
-        return std::visit([&](auto const& s) { return graft::variant_of(s, layer, layers); }, inner);
+        return which == kind::rematerialised ? found.variant_of(layer, layers) : 0;
     }
     constexpr index_t tile_of(index_t variant) const {
-        return std::visit([&](auto const& s) { return graft::tile_of(s, variant); }, inner);
+        return which == kind::rematerialised ? found.tile_of(variant) : tile;
     }
     constexpr index_t most(index_t layers) const {
-        if (!selects) return layers;
-        return std::visit([&](auto const& s) { return lcsb<std::remove_cvref_t<decltype(s)>>{s}.most(layers); },
-                          select);
+        return selects ? lcsb<any_selection>{select}.most(layers) : layers;
     }
-    void choose(selection_moment const& m, std::span<bool> chosen) const {
-        std::visit([&](auto const& s) { s.choose(m, chosen); }, select);
-    }
+    void choose(selection_moment const& m, std::span<bool> chosen) const { select.choose(m, chosen); }
 
     constexpr bool trains() const { return answer().trains; }
     /// The strategy of each block it trains, where it is one of this type.
-    template <class S>
-    constexpr S const* as() const { return std::get_if<S>(&inner); }
+    template <GradientStrategy S>
+    constexpr bool is() const {
+        return visit([](auto const& s) { return std::is_same_v<std::remove_cvref_t<decltype(s)>, S>; });
+    }
 
     index_t tile = 0;  // of the one that was chosen
 
 private:
-    kinds inner{};
+    kind which = kind::mesp;
+    mesp sparing{};
+    checkpoint generic{};
+    mesp_published published{};
+    rematerialised found{};
+    zeroth_order estimated{};
     any_selection select{};
     bool selects = false;
     unselected_gradient gradient = unselected_gradient::identity;

@@ -5,6 +5,7 @@
 #include <graft/block/config.hpp>
 #include <graft/kernel/rope.hpp>
 #include <graft/memory/arena.hpp>
+#include <graft/memory/visitor.hpp>
 #include <graft/quant/weight.hpp>
 #include <graft/rule/surroundings.hpp>
 
@@ -83,17 +84,19 @@ private:
     index_t most = 0, with_target = 0;
 };
 
-/// The rows of the embedding that belong to the ids.
+/// The rows of the embedding that belong to the ids; `used` hears of each row.
 template <class T>
-void embed(matrix<T> x, weight const& embedding, std::span<int const> ids) {
+void embed(matrix<T> x, weight const& embedding, std::span<int const> ids, memory_visitor used = {}) {
     constexpr index_t run = 256;
     float decoded[run];
-    for (index_t i = 0; i < x.rows; ++i)
+    for (index_t i = 0; i < x.rows; ++i) {
         for (index_t j = 0; j < x.columns; j += run) {
             index_t const n = x.columns - j < run ? x.columns - j : run;
             embedding.how->decode(embedding.row(ids[static_cast<std::size_t>(i)]), j, n, decoded);
             for (index_t l = 0; l < n; ++l) x(i, j + l) = static_cast<T>(decoded[l]);
         }
+        used(embedding.slice(ids[static_cast<std::size_t>(i)], 1));
+    }
 }
 
 }  // namespace graft

@@ -90,15 +90,14 @@ concept FitData = requires(D& d, index_t step) {
     { d.updates_per_epoch() } -> std::convertible_to<index_t>;
 };
 
-/// What is run: a `trainer`, or what stands for one.
+/// What is run: a `trainer`, or what stands for one. Where it has `update(batch, scale, rate)` and its `fuses()` is true,
+/// it is given one batch an update.
 template <class T>
 concept Trains = requires(T& t, batch const& b, double x) {
     { t.accumulate(b, x) } -> std::convertible_to<double>;
     { t.evaluate(b) } -> std::convertible_to<double>;
     { t.apply(x).grad_norm } -> std::convertible_to<double>;
     { t.apply(x).finite } -> std::convertible_to<bool>;
-    { t.update(b, x, x).finite } -> std::convertible_to<bool>;
-    { t.fuses() } -> std::convertible_to<bool>;
     t.discard();
 };
 
@@ -228,12 +227,16 @@ fit_report fit(Trainer& trainer, Data&& data, fit_settings const& settings, Call
         }
         require(s.targets > 0, fault::bounds, "fit: targets of an update", s.targets, 1);
         double const scale = 1 / static_cast<double>(s.targets);
-        if (trainer.fuses()) {
-            require(window.size() == 1, fault::bounds, "fit: batches of a fused update",
-                    static_cast<index_t>(window.size()), 1);
-            auto const done = trainer.update(window[0], scale, s.rate);
-            s.loss = done.loss * scale, s.grad_norm = done.grad_norm, s.finite = done.finite;
-        } else {
+        bool fused = false;
+        if constexpr (requires { trainer.update(window[0], scale, s.rate); }) {
+            if ((fused = trainer.fuses())) {
+                require(window.size() == 1, fault::bounds, "fit: batches of a fused update",
+                        static_cast<index_t>(window.size()), 1);
+                auto const done = trainer.update(window[0], scale, s.rate);
+                s.loss = done.loss * scale, s.grad_norm = done.grad_norm, s.finite = done.finite;
+            }
+        }
+        if (!fused) {
             for (std::size_t i = 0; i < window.size(); ++i) s.loss += trainer.accumulate(window[i], scale);
             s.loss *= scale;
             if (std::isfinite(s.loss)) {

@@ -4,7 +4,9 @@
 
 #include <graft/block/adapters.hpp>
 #include <graft/block/head.hpp>
+#include <graft/memory/limit.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/kept_streams.hpp>
 #include <graft/train/settings.hpp>
 
 #include <algorithm>
@@ -30,25 +32,6 @@ struct training_memory {
     }
 };
 
-/// What one block does in one update.
-enum class duty : unsigned char {
-    train,   // pull everything
-    lowest,  // pull everything but what leads to the stream below: nothing is trained there
-    pass,    // pull the stream's gradient only
-    skip     // only run forward
-};
-inline constexpr index_t duties = 4;
-constexpr block_role role_of(duty d) { return {d == duty::train || d == duty::lowest, d == duty::train || d == duty::pass}; }
-
-/// What is known of one layer, update by update.
-struct layer_state {
-    duty does = duty::train;
-    bool chosen = true;
-    index_t slot = -1;      // of its input among the kept streams; −1: not kept
-    index_t gradient = -1;  // of its gradients among those of all chosen layers
-    index_t kept = 0;       // where its kept values begin, in bytes
-};
-
 /// How a step's memory divides, derived from the settings alone: the one place where sizes are decided.
 template <class Block, GradientStrategy Strategy, Optimizer Rule, class T>
 struct step_layout {
@@ -57,15 +40,22 @@ struct step_layout {
 
     model_config const& c;
     training<Strategy, Rule> const& s;
-    answers says = answers_of(s.strategy);
+    strategy_answers says = answers_of(s.strategy);
     sizes n = sizes_of(c, s.tokens, s.rank, s.targets, 0, says.stored_weights);
 
     static constexpr index_t bytes(index_t numbers) {
         return round_up(numbers * static_cast<index_t>(sizeof(T)), buffer_alignment);
     }
 
+    /// Does any layer run this variant?
+    constexpr bool is_run(index_t variant) const {
+        for (index_t l = 0; l < c.layers; ++l)
+            if (variant_of(s.strategy, l, c.layers) == variant) return true;
+        return false;
+    }
     /// Is this kind of schedule ever used?
     constexpr bool uses(index_t variant, duty d) const {
+        if (!is_run(variant)) return false;
         if (!says.trains) return d == duty::train;  // whose backward is empty
         if (!says.pulls()) return d == duty::skip;
         if (d == duty::train) return true;
@@ -100,6 +90,10 @@ struct step_layout {
         return in_slots() ? 1 : pulls() && says.every > 1 && s.checkpoints != resting::same ? 3 : 2;
     }
 
+    constexpr stream_layout stream_settings() const {
+        return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots()};
+    }
+
     constexpr index_t adapter_numbers_of_layer() const { return adapter_numbers<Block>(n); }
     /// Parameters are computed with in a copy of one layer's.
     constexpr bool copies() const { return s.adapters != resting::same || (trains() && !pulls()); }
@@ -109,7 +103,7 @@ struct step_layout {
     }
 
     constexpr training_memory memory() const {
-        index_t scratch = 0, deepest = 0, kept = 0, plans = 0;
+        index_t scratch = 0, deepest = 0, passing = 0, kept = 0, plans = 0;
         std::array<index_t, 8> kept_of{};
         for (index_t v = 0; v < says.variants; ++v)
             for (index_t d = 0; d < duties; ++d) {
@@ -119,19 +113,18 @@ struct step_layout {
                 scratch = std::max(scratch, p.scratch_bytes);
                 index_t& k = kept_of[static_cast<std::size_t>(v)];
                 k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
+                if (static_cast<duty>(d) == duty::pass) passing = std::max(passing, p.kept_bytes);
             }
         for (index_t l = 0; l < c.layers; ++l)
             kept += kept_of[static_cast<std::size_t>(variant_of(s.strategy, l, c.layers))];
         index_t const each = adapter_numbers_of_layer(), trained = each * c.layers;
         training_memory m;
-        m.tables = round_up(c.layers * static_cast<index_t>(sizeof(layer_state)), buffer_alignment) +
-                   round_up(memory_numbers() * static_cast<index_t>(sizeof(double)), buffer_alignment) +
-                   round_up(c.layers, buffer_alignment) + plans;
+        m.tables = layer_table::bytes(c.layers, says.estimate.samples) + plans;
         m.panels = s.lanes * round_up(product_panel_bytes<T>, buffer_alignment);
         m.batch = batch_view<T>::bytes(s.tokens, c.head);
         m.checkpoints = slots() * slot_bytes(), m.checkpoints_apart = s.checkpoints_apart;
         m.stream = streams() * bytes(s.tokens * c.width);
-        m.kept = says.selects ? most() * deepest : kept;
+        m.kept = says.selects ? most() * deepest + (c.layers - most()) * passing : kept;
         m.block = scratch;
         m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
         m.adapters = round_up(trained * bytes_of<T>(s.adapters), buffer_alignment) + (copies() ? bytes(each) : 0);
@@ -139,10 +132,6 @@ struct step_layout {
         m.optimizer = says.trains ? bytes(trained * s.optimizer.state_per_parameter) : 0;
         return m;
     }
-    /// What a strategy remembers from update to update: the updates of each layer, the lengths of their gradients; of
-    /// estimates the last loss, whether there is one, and the differences of this update.
-    constexpr index_t remembered() const { return 2 * c.layers + 2; }
-    constexpr index_t memory_numbers() const { return remembered() + std::max<index_t>(says.estimate.samples, 0); }
 };
 
 }  // namespace graft

@@ -16,9 +16,9 @@ namespace graft {
 
 /// What one update did.
 struct update_report {
-    double loss = 0;       // the sum over its batches, before it
     double grad_norm = 0;  // before clipping
     bool finite = true;    // false: nothing was changed (fused updates: of the blocks from the first bad one down)
+    double loss = 0;       // of `update`: the sum over its batch, before it
 };
 
 /// Who hears of memory that is not needed for a while: of the weights' bytes, of the kept streams'.
@@ -56,24 +56,20 @@ public:
         layout const lay = plan_of();
         auto const& c = net.config;
         n = lay.n, says = lay.says;
-        auto const each_bytes = lay.slot_bytes();
         on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
         on.panels = place.take(planned.panels);
-        states = place.take_numbers<layer_state>(c.layers);
-        remembered = place.take_numbers<double>(lay.memory_numbers());
-        chosen = reinterpret_cast<bool*>(place.take(c.layers));
-        for (index_t l = 0; l < c.layers; ++l) states[l] = {};
+        table = layer_table(place, c.layers, says.estimate.samples);
         for (index_t v = 0; v < says.variants; ++v)
             for (index_t d = 0; d < duties; ++d)
                 if (lay.uses(v, static_cast<duty>(d)))
                     lay_plan(plans[static_cast<std::size_t>(v * duties + d)], lay.plan(v, static_cast<duty>(d)));
         view = batch_view<T>(place, how.tokens, c);
-        slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
-        slot_bytes = each_bytes, in_slots = lay.in_slots();
+        std::byte* const slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
         kept = place.take(planned.kept);
-        index_t const stream = layout::bytes(how.tokens * c.width) / static_cast<index_t>(sizeof(T));
-        for (index_t i = 0; i < lay.streams(); ++i) streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(stream);
-        if (in_slots) streams[1] = reinterpret_cast<T*>(slots);
+        std::array<T*, 3> working_streams{};
+        for (index_t i = 0; i < lay.streams(); ++i)
+            working_streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(how.tokens * c.width);
+        streams = {lay.stream_settings(), slots, working_streams, table};
         each = lay.adapter_numbers_of_layer(), count = each * c.layers;
         numbers = place.take(round_up(count * bytes_of<T>(how.adapters), buffer_alignment));
         copy = lay.copies() ? place.take_numbers<T>(each) : nullptr;
@@ -121,7 +117,7 @@ public:
             if (r.finite) move_layer(l, gradients, norm, rate, 1);
         });
         for (index_t l = 0; l < net.config.layers; ++l)
-            if (!states[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
+            if (!table[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
         r.grad_norm = std::sqrt(squares);
         return r;
     }
@@ -170,15 +166,15 @@ public:
     }
     /// What the strategy remembers from one update to the next.
     std::span<double> strategy_memory() {
-        return {remembered, static_cast<std::size_t>(plan_of().remembered())};
+        return table.memory();
     }
     /// The gradients of all layers that are trained at this update, lowest first; of estimates and fused updates the
     /// last layer's.
-    std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(each * used_gradients)}; }
+    std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(each * table.gradients)}; }
     /// Those of one layer; none where it is not trained.
     std::span<T const> gradient_of(index_t l) const {
-        if (states[l].gradient < 0) return {};
-        return {gradients + states[l].gradient * each, static_cast<std::size_t>(each)};
+        if (table[l].gradient < 0) return {};
+        return {gradients + table[l].gradient * each, static_cast<std::size_t>(each)};
     }
     resting parameters_rest() const { return how.adapters; }
     index_t steps() const { return updates; }
@@ -228,53 +224,18 @@ private:
     /// Nothing remembered: no updates, no lengths of gradients, no losses.
     void forget() {
         std::fill_n(state, says.trains ? count * how.optimizer.state_per_parameter : 0, T{});
-        for (index_t l = 0; l < net.config.layers; ++l) updates_of(l) = 0, length_of(l) = -1;
-        last_loss() = 0, knows_loss() = 0;
+        table.forget();
         updates = pending = 0;
         choose();
     }
-    double& updates_of(index_t l) { return remembered[l]; }
-    double& length_of(index_t l) { return remembered[net.config.layers + l]; }
-    double& last_loss() { return remembered[2 * net.config.layers]; }
-    double& knows_loss() { return remembered[2 * net.config.layers + 1]; }
-    double* differences() { return remembered + 2 * net.config.layers + 2; }
 
-    // ------------------------------------------------------------------ what each layer does in this update
-
+    /// What each layer does in the next update.
     void choose() {
-        auto const& c = net.config;
-        std::fill_n(chosen, c.layers, true);
-        if (says.selects) {
-            auto const layers = static_cast<std::size_t>(c.layers);
-            choose_layers(how.strategy, {updates + 1, c.layers, how.seed, {&length_of(0), layers}}, {chosen, layers});
-        }
-        lowest = c.layers;
-        for (index_t l = c.layers; l-- > 0;)
-            if (chosen[l]) lowest = l;
-        index_t slot = 0, kept_at = 0;
-        used_gradients = 0;
-        for (index_t l = 0; l < c.layers; ++l) {
-            layer_state& s = states[l];
-            s.chosen = chosen[l];
-            bool const exact = says.gradient == unselected_gradient::exact;
-            s.does = !says.trains                 ? duty::train
-                     : !says.pulls() || l < lowest ? duty::skip
-                     : l == lowest                 ? duty::lowest
-                     : s.chosen                    ? duty::train
-                     : exact                       ? duty::pass
-                                                   : duty::skip;
-            s.gradient = says.pulls() && says.trains && s.chosen ? (how.updates == updating::fused ? 0 : used_gradients++) : -1;
-            s.kept = kept_at;
-            kept_at += plan_for(l).kept_bytes;
-            bool const pulls = says.trains && says.pulls(), apart = says.every > 1;
-            bool const needed = apart ? l >= lowest - lowest % says.every : s.does != duty::skip;
-            s.slot = !pulls || !needed ? -1 : apart ? l / says.every : slot++;
-        }
-        if (!says.pulls() || (says.trains && how.updates == updating::fused)) used_gradients = 1;
+        table.choose(how.strategy, says, updates + 1, how.seed, fuses(), [&](index_t l) { return plan_for(l).kept_bytes; });
     }
     plan_view const& plan_for(index_t l) const {
         return plans[static_cast<std::size_t>(variant_of(how.strategy, l, net.config.layers) * duties +
-                                               static_cast<index_t>(states[l].does))];
+                                               static_cast<index_t>(table[l].does))];
     }
 
     // ------------------------------------------------------------------ one block
@@ -282,7 +243,7 @@ private:
     std::byte* stored(index_t l) { return numbers + l * each * bytes_of<T>(how.adapters); }
     void lay_layer(index_t l) {
         T* const at = how.adapters == resting::same ? reinterpret_cast<T*>(stored(l)) : copy;
-        T* const g = states[l].gradient >= 0 ? gradients + states[l].gradient * each : nullptr;
+        T* const g = table[l].gradient >= 0 ? gradients + table[l].gradient * each : nullptr;
         lay_adapters(layer(l), n, at, g, scale_of_adapters);
     }
     /// The layer as this pass sees it: its parameters, moved along a random direction where there is one.
@@ -297,7 +258,7 @@ private:
     }
     typename runs::place block(index_t l, T* entry, T* exit, T* gradient) {
         return {n,    around, enter(l), on,   plan_for(l), view.rows,           working,
-                kept + states[l].kept,  entry, exit, gradient, pending == 0, &reached_block, states[l].chosen};
+                kept + table[l].kept,  entry, exit, gradient, pending == 0, &reached_block, table[l].chosen};
     }
     void run_forward(index_t l, T* entry, T* exit) {
         runs::forward(block(l, entry, exit, nullptr));
@@ -311,47 +272,21 @@ private:
         });
     }
 
-    // ------------------------------------------------------------------ streams between blocks
-
-    T* other_stream(T const* in_use, T const* also = nullptr) const {
-        for (T* s : streams)
-            if (s && s != in_use && s != also) return s;
-        return nullptr;
-    }
-    std::byte* slot(index_t i) const { return slots + i * slot_bytes; }
-    /// Is the stream that enters layer l kept, in the pass that runs from the embedding?
-    bool keeps(index_t l) const {
-        return l < net.config.layers && states[l].slot >= 0 && (says.every == 1 || l % says.every == 0);
-    }
-    /// The slot of layer l's input: a run of `every` blocks shares those of its inner streams.
-    index_t slot_of(index_t l) const {
-        if (says.every == 1 || l % says.every == 0) return states[l].slot;
-        return (net.config.layers + says.every - 1) / says.every + l % says.every - 1;
-    }
-    bool rests() const { return how.checkpoints != resting::same; }
-    /// Where layer l is to read its input: where it is kept, if it can be read there.
-    T* kept_stream(index_t l) const { return reinterpret_cast<T*>(slot(slot_of(l))); }
-    void keep_stream(index_t l, T const* x) {
-        lay_down(how.checkpoints, x, view.rows * net.config.width, slot(slot_of(l)));
-        told.checkpoints(slot(slot_of(l)), slot_bytes);
-    }
+    // ------------------------------------------------------------------ from block to block
 
     /// Runs all blocks; the streams that a backward will need are kept if asked. Leaves the last stream in `top`.
     void forward(batch const& b, bool keeping) {
         auto const& c = net.config;
         view.set(b, c);
         around = view.around(c);
-        auto const place_of = [&](index_t l, T const* in_use) {
-            return keeping && keeps(l) && !rests() ? kept_stream(l) : other_stream(in_use);
-        };
-        T* x = place_of(0, nullptr);
-        embed(matrix<T>{x, view.rows, c.width, &on}, net.embedding, b.ids);
-        told.weights(net.embedding);
+        T* x = streams.place_of(0, nullptr, keeping);
+        embed(matrix<T>{x, view.rows, c.width, &on}, net.embedding, b.ids, told.weights);
         for (index_t l = 0; l < c.layers; ++l) {
-            if (keeping && keeps(l) && rests()) keep_stream(l, x);
-            T* const y = place_of(l + 1, x);
+            bool const keeps = keeping && streams.keeps(l);
+            if (keeps) streams.keep(l, x, view.rows * c.width, told.checkpoints);
+            T* const y = streams.place_of(l + 1, x, keeping);
             run_forward(l, x, y);
-            if (keeping && keeps(l) && !rests()) told.checkpoints(slot(slot_of(l)), slot_bytes);
+            if (keeps) streams.leave(l, told.checkpoints);
             x = y;
         }
         top = x;
@@ -365,32 +300,24 @@ private:
     /// From the gradient of the last stream, which lies in its place, down to the lowest block that is trained.
     /// `pulled(l)` after each block whose gradients are there.
     void backward(auto&& pulled) {
-        index_t const layers = net.config.layers, every = says.every;
-        for (index_t l = layers; l-- > lowest;) {
+        index_t const layers = net.config.layers, every = says.every, count_of = view.rows * net.config.width;
+        for (index_t l = layers; l-- > table.lowest;) {
             if (every > 1 && (l == layers - 1 || l % every == every - 1)) run_between(l - l % every, l);
-            if (states[l].does == duty::skip) continue;
-            T* entry = kept_stream(l);
-            if (rests()) {
-                entry = other_stream(top);
-                take_up(how.checkpoints, slot(slot_of(l)), view.rows * net.config.width, entry);
-            }
-            runs::backward(block(l, entry, nullptr, top));
-            told.checkpoints(slot(slot_of(l)), slot_bytes);
+            if (table[l].does == duty::skip) continue;
+            runs::backward(block(l, streams.get(l, count_of, top), nullptr, top));
+            streams.leave(l, told.checkpoints);
             tell_weights(l);
-            if (states[l].chosen) pulled(l);
+            if (table[l].chosen) pulled(l);
         }
     }
     /// The streams from that of layer `first`, which is kept, to that of layer `last`.
     void run_between(index_t first, index_t last) {
-        T* x = kept_stream(first);
-        if (rests()) {
-            x = other_stream(top);
-            take_up(how.checkpoints, slot(slot_of(first)), view.rows * net.config.width, x);
-        }
+        index_t const count_of = view.rows * net.config.width;
+        T* x = streams.get(first, count_of, top);
         for (index_t l = first; l < last; ++l) {
-            T* const y = rests() ? other_stream(top, x) : kept_stream(l + 1);
+            T* const y = streams.again(l + 1, top, x);
             run_forward(l, x, y);
-            if (rests()) keep_stream(l + 1, y);
+            streams.keep(l + 1, y, count_of, told.checkpoints);
             x = y;
         }
     }
@@ -409,8 +336,8 @@ private:
     void move_layer(index_t l, T const* g, double norm, double rate, double scale) {
         if (!g && says.update == unselected_update::none) return;
         index_t step = updates;
-        if (g) length_of(l) = norm, ++updates_of(l);
-        if (says.selects && says.update == unselected_update::none) step = static_cast<index_t>(updates_of(l));
+        if (g) table.length_of(l) = norm, ++table.updates_of(l);
+        if (says.selects && says.update == unselected_update::none) step = static_cast<index_t>(table.updates_of(l));
         T* at = reinterpret_cast<T*>(stored(l));
         if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, at = copy);
         how.optimizer.apply(update_of(at, g, l, rate, scale, step), on);
@@ -424,7 +351,7 @@ private:
 
     update_report apply_gradients(double rate) {
         update_report r;
-        r.grad_norm = global_norm(gradients, each * used_gradients, on);
+        r.grad_norm = global_norm(gradients, each * table.gradients, on);
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         ++updates;
@@ -449,7 +376,7 @@ private:
         auto const& e = says.estimate;
         double sum = 0;
         for (index_t k = 0; k < e.samples; ++k) {
-            double& d = differences()[k];
+            double& d = table.differences()[k];
             if (pending == 0) d = 0;
             for (int sign : {1, -1}) {
                 if (e.one_point && sign < 0) continue;
@@ -468,19 +395,19 @@ private:
         update_report r;
         double squares = 0, mean = 0;
         for (index_t k = 0; k < e.samples; ++k) {
-            double& d = differences()[k];
+            double& d = table.differences()[k];
             mean += d / samples;
-            d = !e.one_point ? d / (2 * e.epsilon) : knows_loss() != 0 ? (d - last_loss()) / e.epsilon : 0;
+            d = !e.one_point ? d / (2 * e.epsilon) : table.knows_loss() != 0 ? (d - table.last_loss()) / e.epsilon : 0;
             d /= samples, squares += d * d;
         }
         r.grad_norm = std::sqrt(squares * static_cast<double>(count));  // expected: directions are all but orthogonal
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
-        if (e.one_point) last_loss() = mean, knows_loss() = 1;
+        if (e.one_point) table.last_loss() = mean, table.knows_loss() = 1;
         double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
         for (index_t l = 0; l < net.config.layers; ++l) {
             std::fill_n(gradients, each, T{});
-            for (index_t k = 0; k < e.samples; ++k) add_direction(gradients, each, along(k, differences()[k]), l, on);
+            for (index_t k = 0; k < e.samples; ++k) add_direction(gradients, each, along(k, table.differences()[k]), l, on);
             ++updates, move_layer(l, gradients, 0, rate, scale), --updates;
         }
         ++updates;
@@ -492,7 +419,7 @@ private:
     model<Block, T> net;
     settings how;
     sizes n{};
-    answers says{};
+    strategy_answers says{};
     std::array<plan_view, 8> plans{};  // per variant and duty
     training_memory planned;
     arena place;
@@ -500,16 +427,13 @@ private:
     memory_visitors told;
     batch_view<T> view;
     surroundings<T> around;
-    layer_state* states = nullptr;
-    double* remembered = nullptr;
-    bool* chosen = nullptr;
-    std::array<T*, 3> streams{};
+    layer_table table;
+    kept_streams<T> streams;
     T *top = nullptr, *copy = nullptr, *gradients = nullptr, *state = nullptr;
-    std::byte *slots = nullptr, *kept = nullptr, *working = nullptr, *numbers = nullptr;
+    std::byte *kept = nullptr, *working = nullptr, *numbers = nullptr;
     T scale_of_adapters{};
     direction moved{};
-    bool in_slots = false;
-    index_t slot_bytes = 0, each = 0, count = 0, used_gradients = 0, lowest = 0;
+    index_t each = 0, count = 0;
     index_t updates = 0, pending = 0, fixed = 0, reached_block = 0, reached_head = 0;
 };
 

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Draws what bench/strategy/race wrote: held-out loss against time, and what was reached against memory.
+
+    python3 bench/strategy/plot.py race.csv --time time.svg --memory memory.svg
+"""
+import argparse
+import csv
+import html
+import math
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 70, 740, 56, 380
+COLOURS = ("#1f6f9f", "#2b8a3e", "#d1602d", "#8a4fbf", "#7a7a7a", "#b8860b")
+
+
+def distance(spread, lines):
+    """1, 2 or 5 times a power of ten: the distance of about `lines` grid lines."""
+    power = 10 ** math.floor(math.log10(spread / lines))
+    return next((m * power for m in (1, 2, 5) if spread / lines <= m * power), 10 * power)
+
+
+def text(x, y, words, **more):
+    extra = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{extra}>{html.escape(words)}</text>\n'
+
+
+class Picture:
+    """Axes with round numbers on them, and what is drawn between them."""
+
+    def __init__(self, title, x_label, y_label, xs, ys, x_from=None):
+        self.x0, self.x1 = (min(xs) if x_from is None else x_from), max(xs)
+        pad = 0.06 * (max(ys) - min(ys) or 1)
+        self.y0, self.y1 = min(ys) - pad, max(ys) + pad
+        self.out = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+                    f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
+                    f'fill="#333">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n')
+        self.out += text(LEFT, 30, title, font_size=15, font_weight="bold")
+        for v in self.round_numbers(self.y0, self.y1, 6):
+            self.out += f'<path d="M{LEFT} {self.y(v):.1f}H{RIGHT}" stroke="#e4e4e4"/>\n'
+            self.out += text(LEFT - 8, self.y(v) + 4, f"{v:.10g}", text_anchor="end")
+        for v in self.round_numbers(self.x0, self.x1, 8):
+            self.out += f'<path d="M{self.x(v):.1f} {BOTTOM}v5" stroke="#333"/>\n'
+            self.out += text(self.x(v), BOTTOM + 20, f"{v:.10g}", text_anchor="middle")
+        self.out += f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="#333"/>\n'
+        self.out += text((LEFT + RIGHT) / 2, BOTTOM + 42, x_label, text_anchor="middle")
+        self.out += (f'<text transform="translate(18 {(TOP + BOTTOM) / 2}) rotate(-90)" '
+                     f'text-anchor="middle">{html.escape(y_label)}</text>\n')
+
+    @staticmethod
+    def round_numbers(low, high, lines):
+        step = distance(high - low or 1, lines)
+        first = math.ceil(low / step - 1e-9)
+        return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+    def x(self, v):
+        return LEFT + (RIGHT - LEFT) * (v - self.x0) / (self.x1 - self.x0 or 1)
+
+    def y(self, v):
+        return BOTTOM - (BOTTOM - TOP) * (v - self.y0) / (self.y1 - self.y0)
+
+    def line(self, points, colour):
+        path = " ".join(f"{self.x(a):.1f},{self.y(b):.1f}" for a, b in points)
+        self.out += f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>\n'
+        for a, b in points:
+            self.dot(a, b, colour, 2.5)
+
+    def dot(self, a, b, colour, radius):
+        self.out += f'<circle cx="{self.x(a):.1f}" cy="{self.y(b):.1f}" r="{radius}" fill="{colour}"/>\n'
+
+    def save(self, path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.out + "</svg>\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("csv")
+    parser.add_argument("--time", help="SVG to write: loss against time")
+    parser.add_argument("--memory", help="SVG to write: loss at the end against memory")
+    asked = parser.parse_args()
+    with open(asked.csv, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    clock = "seconds" if "seconds" in rows[0] else "gmac"
+    unit = {"seconds": "seconds of updates", "gmac": "10^9 multiply-adds of updates"}[clock]
+    names = list(dict.fromkeys(row["strategy"] for row in rows))
+    lines = {name: [(float(r[clock]), float(r["loss"])) for r in rows if r["strategy"] == name] for name in names}
+    bytes_of = {row["strategy"]: int(row["planned_bytes"]) / 1e6 for row in rows}
+    losses = [loss for line in lines.values() for _, loss in line]
+
+    if asked.time:
+        p = Picture("Held-out loss against time", unit, "held-out loss per token",
+                    [t for line in lines.values() for t, _ in line], losses)
+        for i, name in enumerate(names):
+            p.line(lines[name], COLOURS[i % len(COLOURS)])
+            at = f"M{RIGHT - 190} {TOP + 8 + 18 * i}h24"
+            p.out += f'<path d="{at}" stroke="{COLOURS[i % len(COLOURS)]}" stroke-width="2"/>'
+            p.out += text(RIGHT - 158, TOP + 12 + 18 * i, name)
+        p.save(asked.time)
+    if asked.memory:
+        last = {name: lines[name][-1][1] for name in names}
+        spread = list(last.values()) + [lines[names[0]][0][1]]
+        p = Picture("Held-out loss at equal time against memory", "planned MB beside the mapped weights",
+                    "held-out loss per token", [m * 1.25 for m in bytes_of.values()], spread, x_from=0)
+        start = lines[names[0]][0][1]
+        p.out += (f'<path d="M{LEFT} {p.y(start):.1f}H{RIGHT}" stroke="#999" stroke-dasharray="4 4"/>'
+                  + text(RIGHT, p.y(start) + 16, "before training", text_anchor="end", fill="#777"))
+        placed = []
+        for i, name in sorted(enumerate(names), key=lambda pair: last[pair[1]]):
+            colour = COLOURS[i % len(COLOURS)]
+            p.dot(bytes_of[name], last[name], colour, 5)
+            x, y = p.x(bytes_of[name]) + 10, p.y(last[name]) + 4
+            while any(abs(x - a) < 260 and abs(y - b) < 15 for a, b in placed):
+                y -= 15  # labels of neighbours stand above each other
+            placed.append((x, y))
+            p.out += text(x, y, f"{name}: {last[name]:.3f}, {bytes_of[name]:.0f} MB", fill=colour)
+        p.save(asked.memory)
+
+
+if __name__ == "__main__":
+    main()
