@@ -28,7 +28,8 @@ int main() {
         budgeted const b = cheapest_within<qwen2<lora>>(shape, how, megabytes * 1'000'000);
         if (least == 0) least = b.work;
         if (!b.fits) {
-            std::printf("%3td MB: nothing fits; the least is %.0f MB\n", megabytes, static_cast<double>(b.total()) / 1e6);
+            std::printf("%3td MB: nothing fits; the least is %.0f MB\n", megabytes,
+                        static_cast<double>(b.total()) / 1e6);
             continue;
         }
         auto const& s = b.strategy;

@@ -35,7 +35,7 @@ using block = llama<lora>;
 namespace {
 
 struct options {
-    std::string part;
+    std::string part, base, selection;
     index_t steps = 200, seeds = 3, seq = 256, held_out = 24;
     double rate = 3e-3;
     bool json = false;
@@ -188,7 +188,8 @@ void compare_policies(std::vector<experiment> const& tasks) {
                 t.base.c_str(), o.rate, o.steps, reference.loss, reference.least, reference.most, reference.begin,
                 "selection", "share", "gradient", "unselected", "loss (least to most)", "gap", "speed", "equal time",
                 "gap");
-        for (auto const& p : all)
+        for (auto const& p : all) {
+            if (p.name.rfind(o.selection, 0) != 0) continue;
             for (auto g : {identity, exact})
                 for (auto u : {zero, none}) {
                     any_strategy const s(any_strategy(mesp{}), p.which, g, u);
@@ -218,6 +219,7 @@ void compare_policies(std::vector<experiment> const& tasks) {
                                     m.later, later);
                     std::fflush(stdout);
                 }
+        }
     }
 }
 
@@ -296,6 +298,8 @@ void compare_gradients(char const* name, real_model<block> const& m, index_t tok
 int main(int argc, char** argv) {
     CLI::App app{"What training some blocks at a step costs in quality."};
     app.add_option("--part", o.part, "one alone")->check(CLI::IsMember({"rates", "policies", "cosines"}));
+    app.add_option("--base", o.base, "one format of the weights alone")->check(CLI::IsMember({"f32", "q4_0"}));
+    app.add_option("--selection", o.selection, "policies: those alone whose names begin so");
     app.add_option("--steps", o.steps)->check(CLI::Range(1, 1 << 20));
     app.add_option("--seeds", o.seeds)->check(CLI::Range(1, 100));
     app.add_option("--seq", o.seq)->check(CLI::Range(8, 512));
@@ -310,7 +314,9 @@ int main(int argc, char** argv) {
     std::string const shakespeare = expect(read_text(data_file("tinyshakespeare.txt")));
     for (index_t seed = 0; seed < o.seeds; ++seed)
         text.emplace_back(plain.opened->words, shakespeare, o.seq, static_cast<std::uint64_t>(seed));
-    std::vector<experiment> const tasks{{"f32", plain, text}, {"q4_0", small, text}};
+    std::vector<experiment> tasks;
+    if (o.base != "q4_0") tasks.push_back({"f32", plain, text});
+    if (o.base != "f32") tasks.push_back({"q4_0", small, text});
     if (wants("rates")) sweep_rates(tasks);
     if (wants("policies")) compare_policies(tasks);
     if (!wants("cosines")) return 0;

@@ -9,7 +9,7 @@ import csv
 import html
 import math
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 70, 740, 56, 380
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 440, 70, 56, 380
 COLOURS = ("#1f6f9f", "#2b8a3e", "#d1602d", "#8a4fbf", "#7a7a7a", "#b8860b")
 
 
@@ -27,7 +27,8 @@ def text(x, y, words, **more):
 class Picture:
     """Axes with round numbers on them, and what is drawn between them."""
 
-    def __init__(self, title, x_label, y_label, xs, ys, x_from=None):
+    def __init__(self, title, x_label, y_label, xs, ys, x_from=None, right=740):
+        self.right = right
         self.x0, self.x1 = (min(xs) if x_from is None else x_from), max(xs)
         pad = 0.06 * (max(ys) - min(ys) or 1)
         self.y0, self.y1 = min(ys) - pad, max(ys) + pad
@@ -36,13 +37,13 @@ class Picture:
                     f'fill="#333">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n')
         self.out += text(LEFT, 30, title, font_size=15, font_weight="bold")
         for v in self.round_numbers(self.y0, self.y1, 6):
-            self.out += f'<path d="M{LEFT} {self.y(v):.1f}H{RIGHT}" stroke="#e4e4e4"/>\n'
+            self.out += f'<path d="M{LEFT} {self.y(v):.1f}H{right}" stroke="#e4e4e4"/>\n'
             self.out += text(LEFT - 8, self.y(v) + 4, f"{v:.10g}", text_anchor="end")
         for v in self.round_numbers(self.x0, self.x1, 8):
             self.out += f'<path d="M{self.x(v):.1f} {BOTTOM}v5" stroke="#333"/>\n'
             self.out += text(self.x(v), BOTTOM + 20, f"{v:.10g}", text_anchor="middle")
-        self.out += f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="#333"/>\n'
-        self.out += text((LEFT + RIGHT) / 2, BOTTOM + 42, x_label, text_anchor="middle")
+        self.out += f'<path d="M{LEFT} {TOP}V{BOTTOM}H{right}" fill="none" stroke="#333"/>\n'
+        self.out += text((LEFT + right) / 2, BOTTOM + 42, x_label, text_anchor="middle")
         self.out += (f'<text transform="translate(18 {(TOP + BOTTOM) / 2}) rotate(-90)" '
                      f'text-anchor="middle">{html.escape(y_label)}</text>\n')
 
@@ -53,7 +54,7 @@ class Picture:
         return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
     def x(self, v):
-        return LEFT + (RIGHT - LEFT) * (v - self.x0) / (self.x1 - self.x0 or 1)
+        return LEFT + (self.right - LEFT) * (v - self.x0) / (self.x1 - self.x0 or 1)
 
     def y(self, v):
         return BOTTOM - (BOTTOM - TOP) * (v - self.y0) / (self.y1 - self.y0)
@@ -89,12 +90,13 @@ def main():
 
     if asked.time:
         p = Picture("Held-out loss against time", unit, "held-out loss per token",
-                    [t for line in lines.values() for t, _ in line], losses)
-        for i, name in enumerate(names):
-            p.line(lines[name], COLOURS[i % len(COLOURS)])
-            at = f"M{RIGHT - 190} {TOP + 8 + 18 * i}h24"
-            p.out += f'<path d="{at}" stroke="{COLOURS[i % len(COLOURS)]}" stroke-width="2"/>'
-            p.out += text(RIGHT - 158, TOP + 12 + 18 * i, name)
+                    [t for line in lines.values() for t, _ in line], losses, right=590)
+        lowest = math.inf  # labels at the lines' ends, from the bottom up, none over another
+        for name in sorted(names, key=lambda name: lines[name][-1][1]):
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            p.line(lines[name], colour)
+            lowest = min(lowest - 16, p.y(lines[name][-1][1]) + 4)
+            p.out += text(p.right + 10, lowest, name, fill=colour)
         p.save(asked.time)
     if asked.memory:
         last = {name: lines[name][-1][1] for name in names}
@@ -102,17 +104,19 @@ def main():
         p = Picture("Held-out loss at equal time against memory", "planned MB beside the mapped weights",
                     "held-out loss per token", [m * 1.25 for m in bytes_of.values()], spread, x_from=0)
         start = lines[names[0]][0][1]
-        p.out += (f'<path d="M{LEFT} {p.y(start):.1f}H{RIGHT}" stroke="#999" stroke-dasharray="4 4"/>'
-                  + text(RIGHT, p.y(start) + 16, "before training", text_anchor="end", fill="#777"))
+        p.out += (f'<path d="M{LEFT} {p.y(start):.1f}H{p.right}" stroke="#999" stroke-dasharray="4 4"/>'
+                  + text(p.right, p.y(start) + 16, "before training", text_anchor="end", fill="#777"))
         placed = []
         for i, name in sorted(enumerate(names), key=lambda pair: last[pair[1]]):
             colour = COLOURS[i % len(COLOURS)]
             p.dot(bytes_of[name], last[name], colour, 5)
             x, y = p.x(bytes_of[name]) + 10, p.y(last[name]) + 4
+            y += 14 if abs(p.y(last[name]) - p.y(start)) < 8 else 0  # not on the dashed line
             while any(abs(x - a) < 260 and abs(y - b) < 15 for a, b in placed):
                 y -= 15  # labels of neighbours stand above each other
             placed.append((x, y))
-            p.out += text(x, y, f"{name}: {last[name]:.3f}, {bytes_of[name]:.0f} MB", fill=colour)
+            p.out += text(x, y, f"{name}: {last[name]:.3f}, {bytes_of[name]:.0f} MB", fill=colour,
+                          stroke="#fff", stroke_width=4, paint_order="stroke")
         p.save(asked.memory)
 
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claim of issue and papers together: what each strategy reaches in the same time, and with how much memory.
 //
-//   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt] [--clock wall|work]
+//   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt] [--clock wall|work|steps]
 //   python3 bench/strategy/plot.py race.csv --time time.svg --memory memory.svg
 //
 // SmolLM2-135M (Q4_1) learns a text with LoRA of rank 8 on all maps and AdamW, one pass of --seq tokens a step, the
 // same passes in the same order for all: full, MeSP, LCSB of half the blocks (strided; gradients around the others, and
 // exact ones through them), MeZO. MeSP sets the pace: after each of its --steps steps everybody else goes on until it
 // has spent as much time; only updates count as time. With --clock work, time is the multiply-adds of the schedules
-// instead: what a busy machine does not disturb. Printed and written to --csv: held-out loss every --every steps of
-// MeSP, with time, steps so far, and the bytes that the plan holds beside the mapped weights.
+// instead, which a busy machine does not disturb; with --clock steps everybody takes the same steps, and their
+// multiply-adds are shown. Printed and written to --csv: held-out loss every --every steps of MeSP, with time, steps so
+// far, and the bytes that the plan holds beside the mapped weights. --only names others too: "LCSB 75 %, random", "LCSB
+// 50 %, top", "LCSB 33 %, identity", "LCSB 33 %, exact", "LCSB 33 %, top".
 #include <graft/block/llama.hpp>
 #include <graft/parallel/thread_pool.hpp>
 
@@ -32,9 +34,9 @@ namespace {
 
 struct options {
     std::string csv, text = "wikitext2-test.txt", clock = "wall";
-    std::vector<std::string> only;
+    std::vector<std::string> only{"MeSP", "full", "LCSB 50 %, identity", "LCSB 50 %, exact", "MeZO"};
     index_t steps = 200, every = 20, seq = 128, held_out = 16, lanes = 2, samples = 1;
-    double rate = 1e-3, mezo_rate = 1e-4, epsilon = 1e-3;
+    double rate = 1e-3, mezo_rate = 1e-3, epsilon = 1e-3;
     bool json = false;
 } o;
 
@@ -60,8 +62,8 @@ int main(int argc, char** argv) {
     CLI::App app{"Held-out losses of the strategies at equal time."};
     app.add_option("--csv", o.csv, "a file to write")->required();
     app.add_option("--text", o.text, "of the data folder");
-    app.add_option("--clock", o.clock)->check(CLI::IsMember({"wall", "work"}));
-    app.add_option("--only", o.only, "contenders by name; the first sets the pace")->delimiter(',');
+    app.add_option("--clock", o.clock)->check(CLI::IsMember({"wall", "work", "steps"}));
+    app.add_option("--only", o.only, "contenders by name")->delimiter(';');
     app.add_option("--steps", o.steps, "of MeSP")->check(CLI::Range(1, 1 << 20));
     app.add_option("--every", o.every, "steps of MeSP between two evaluations")->check(CLI::Range(1, 1 << 20));
     app.add_option("--seq", o.seq)->check(CLI::Range(8, 8192));
@@ -83,7 +85,7 @@ int main(int argc, char** argv) {
 
     std::vector<runner> all;
     auto const add = [&](char const* name, any_strategy s, double rate) {
-        if (!o.only.empty() && std::find(o.only.begin(), o.only.end(), name) == o.only.end()) return;
+        if (std::find(o.only.begin(), o.only.end(), name) == o.only.end()) return;
         any_training how;
         how.tokens = o.seq, how.rank = 8, how.alpha = 16, how.strategy = s, how.seed = 1, how.lanes = o.lanes;
         all.push_back({name, how, rate, std::make_unique<rig<block>>(model.bound.net, how, on)});
@@ -92,6 +94,13 @@ int main(int argc, char** argv) {
     add("full", full{}, o.rate);
     add("LCSB 50 %, identity", lcsb<cyclic_strided>{{2}}, o.rate);
     add("LCSB 50 %, exact", lcsb<cyclic_strided>{{2}, {}, unselected_gradient::exact}, o.rate);
+    auto const exact = unselected_gradient::exact;
+    index_t const half = c.layers / 2, third = c.layers / 3;
+    add("LCSB 75 %, random", lcsb<random_layers>{{half + half / 2}}, o.rate);
+    add("LCSB 50 %, top", lcsb<top_layers>{{half}}, o.rate);
+    add("LCSB 33 %, identity", lcsb<cyclic_strided>{{3}}, o.rate);
+    add("LCSB 33 %, exact", lcsb<cyclic_strided>{{3}, {}, exact}, o.rate);
+    add("LCSB 33 %, top", lcsb<top_layers>{{third}}, o.rate);
     add("MeZO", zeroth_order{o.samples, o.epsilon}, o.mezo_rate);
     if (all.empty()) return std::fprintf(stderr, "none of the contenders is called so\n"), 2;
 
@@ -121,7 +130,7 @@ int main(int argc, char** argv) {
     for (index_t step = 1; step <= o.steps; ++step) {
         all[0].step(text, c);
         for (auto& r : all)
-            while (r.spent < all[0].spent) r.step(text, c);
+            while (o.clock == "steps" ? r.steps < step : r.spent < all[0].spent) r.step(text, c);
         if (step % o.every == 0 || step == o.steps)
             for (auto& r : all) show(r);
     }

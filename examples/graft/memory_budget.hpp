@@ -79,6 +79,14 @@ struct memory_budget {
                 s.checkpoints_apart = true;
                 if (can_run(s)) propose("--checkpoint-file");
             }
+            if (how.updates == updating::deferred) {
+                any_training s = how;
+                s.updates = updating::fused, s.max_grad_norm = 0;
+                if (can_run(s))
+                    propose("--update fused");
+                else if (graft::cheapest_within(c, s, limit - reader).fits)
+                    propose("--update fused and no --strategy");
+            }
             if (fits(how, zeroth_order{})) propose("--strategy zeroth-order, which only runs forward");
         }
         if (any_training s = how; run.optimizer != "sgd" && (s.optimizer = sgd{}, can_run(s)))

@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE("gaussian: a number depends on its place, not on the run it i
     CHECK(drawn<T>(0).empty());
 }
 
-TEST_CASE_TEMPLATE("gaussian: numbers are those of the formula, the same bits by packs of any width", T, float, double) {
+TEST_CASE_TEMPLATE("gaussian: numbers of the formula, the same bits by packs of any width", T, float, double) {
     double const pi = 3.141592653589793, tolerance = sizeof(T) == 8 ? 1e-13 : 4e-6;
     auto const z = drawn<T>(4096, 1 << 20, 0x1234'5678'9abc'def0, 77, 0x5'0000'0006);
     double worst = 0;

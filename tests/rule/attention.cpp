@@ -36,15 +36,25 @@ struct results {
 template <class Strategy>
 results run(bench_top<block>& b, transformer_sizes const& n, Strategy s, index_t rows) {
     using runs = machine<block, double>;
-    auto const plan = make_plan(runs::code, make_schedule(runs::code, s, n), n, {sizeof(double), 1, answers_of(s).in_place});
+    auto const plan =
+        make_plan(runs::code, make_schedule(runs::code, s, n), n, {sizeof(double), 1, answers_of(s).in_place});
     typename runs::packed const packed(plan);
     poisoned_memory const memory(plan.scratch_bytes + plan.kept_bytes + 64);
     auto const count = static_cast<std::size_t>(rows * n.width);
     std::vector<double> entry(b.entry.begin(), b.entry.begin() + rows * n.width);
     results r{std::vector<double>(count), {b.cotangent.begin(), b.cotangent.begin() + rows * n.width}};
     r.planned = plan.scratch_bytes;
-    runs::place p{n, b.around, b.weights, b.on, packed.view(), rows, memory.span.data(), memory.span.data() + plan.scratch_bytes,
-                  entry.data(), r.exit.data(), r.gradient.data()};
+    runs::place p{n,
+                  b.around,
+                  b.weights,
+                  b.on,
+                  packed.view(),
+                  rows,
+                  memory.span.data(),
+                  memory.span.data() + plan.scratch_bytes,
+                  entry.data(),
+                  r.exit.data(),
+                  r.gradient.data()};
     p.reached = &r.reached;
     runs::forward(p);
     runs::backward(p);

@@ -84,9 +84,19 @@ struct bench_top {
     }
     typename runs::place place() {
         std::byte* const at = memory.span.data();
-        return {
-            n,           around,          weights, on, packed.view(), n.tokens, at, at + plan.scratch_bytes, entry.data(),
-            exit.data(), gradient.data(), true,    nullptr};
+        return {n,
+                around,
+                weights,
+                on,
+                packed.view(),
+                n.tokens,
+                at,
+                at + plan.scratch_bytes,
+                entry.data(),
+                exit.data(),
+                gradient.data(),
+                true,
+                nullptr};
     }
     /// <cotangent, block(entry)>
     double value() {

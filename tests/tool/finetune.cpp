@@ -263,17 +263,17 @@ TEST_CASE("finetune: training that diverges ends with code 7 and saves nothing t
 
 TEST_CASE("finetune: a run that will not fit is refused before it begins, with what would fit") {
     short_run const b;
-    auto const r = b.run("out", {"--steps", "2", "--memory-budget", "300KiB"});
+    auto const r = b.run("out", {"--steps", "2", "--memory-budget", "450KiB"});
     CHECK(r.code == 5);
     CHECK(r.says("--memory-budget"));
     CHECK(r.says("Try: --seq-len "));
     CHECK_FALSE(fs::exists(b.path("out")));
     auto const at = r.err.find("--seq-len ") + 10;
     std::string const fits = std::to_string(std::stoi(r.err.substr(at)));
-    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len", fits, "--memory-budget", "300KiB"})
+    CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len", fits, "--memory-budget", "450KiB"})
               .code == 0);
     CHECK(tool({"plan", "-m", b.model, "--rank", "4", "--threads", "1", "--seq-len",
-                std::to_string(std::stoi(fits) + 1), "--memory-budget", "300KiB"})
+                std::to_string(std::stoi(fits) + 1), "--memory-budget", "450KiB"})
               .code == 5);
 
     auto const dry = b.run("out", {"--steps", "2", "--dry-run"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft plan and --memory-budget: what fits, what is picked, what is refused, and that a process takes what was planned.
+// graft plan and --memory-budget: what fits, what is picked, what is refused, what a process then takes.
 #include <tests/tool/short_run.hpp>
 
 #include <cstdlib>

@@ -40,12 +40,12 @@ void for_all_settings(auto&& what) {
         for (auto [checkpoints, adapters] :
              {std::pair{resting::same, resting::same}, {resting::brain, resting::half},
               {resting::same, resting::brain}})
-            for (updating when : {updating::deferred, updating::fused})
-                for (any_optimizer rule : {any_optimizer(adamw{}), any_optimizer(sgd{})}) {
-                    auto how = any_settings(s);
-                    how.checkpoints = checkpoints, how.adapters = adapters, how.updates = when, how.optimizer = rule;
-                    what(number, how);
-                }
+            for (updating when : {updating::deferred, updating::fused}) {
+                auto how = any_settings(s);
+                how.checkpoints = checkpoints, how.adapters = adapters, how.updates = when;
+                if ((when == updating::fused) != (adapters == resting::half)) how.optimizer = sgd{};
+                what(number, how);
+            }
         ++number;
     }
 }
@@ -71,31 +71,29 @@ index_t untouched(poisoned_memory const& m, training_memory const& plan) {
 
 TEST_CASE_TEMPLATE("high_water: the plan is what a step uses, to the byte, and nothing beyond", T, float, double) {
     auto const b = sample::of(12, 7);
-    for_all_settings([&](int number, any_training const& how) {
-        CAPTURE(number);
-        rig<T> r(how);
-        for (int i = 0; i < 3; ++i) step(r, b);
-        REQUIRE(r.t.high_water() == r.t.memory().total());
-        REQUIRE(static_cast<index_t>(r.memory.span.size()) == r.t.memory().total());
-        for (auto const* p = r.memory.bytes.data(); p < r.memory.span.data(); ++p) REQUIRE(*p == std::byte{0xff});
-        auto const* const end = r.memory.bytes.data() + r.memory.bytes.size();
-        for (auto const* p = r.memory.span.data() + r.memory.span.size(); p < end; ++p) REQUIRE(*p == std::byte{0xff});
-    });
-}
-
-TEST_CASE("high_water: nothing is planned that is not written to") {
-    auto const b = sample::of(40, 11);
-    int number = 0;
-    for (any_strategy const& s : all_strategies()) {
-        CAPTURE(number);
-        rig<float> r(any_settings(s, 40));
-        for (int i = 0; i < 6; ++i) step(r, b);
-        // Every second stream of an odd number of layers: one of the two that are computed with is enough. And a line
-        // of a plan that says −1 throughout looks like one that was never written.
-        index_t const spare = s.answer().every == 2 ? 40 * 32 * 4 : 0;
-        CHECK(untouched(r.memory, r.t.memory()) <= spare + 64);
-        ++number;
+    index_t by_block = 0;
+    for (index_t hidden : {64, 320}) {  // the head needs more than a block, or the block more
+        auto c = deep_config();
+        c.hidden = hidden;
+        for_all_settings([&](int number, any_training const& how) {
+            CAPTURE(number);
+            rig<T> r(how, c);
+            auto const& plan = r.t.memory();
+            bool const selects = how.strategy.answer().selects;
+            for (int i = 0; i < (selects ? 9 : 3); ++i) step(r, b);  // every duty of a layer occurs
+            REQUIRE(r.t.high_water() == plan.total());
+            REQUIRE(static_cast<index_t>(r.memory.span.size()) == plan.total());
+            for (auto const* p = r.memory.bytes.data(); p < r.memory.span.data(); ++p) REQUIRE(*p == std::byte{0xff});
+            auto const* const end = r.memory.bytes.data() + r.memory.bytes.size();
+            for (auto const* p = r.memory.span.data() + plan.total(); p < end; ++p) REQUIRE(*p == std::byte{0xff});
+            // Of two streams that are computed with, some orders of kept ones leave one to spare. And a line of a packed
+            // plan that says −1 throughout looks like one that was never written.
+            index_t const spare = how.strategy.answer().every == 2 || selects ? plan.stream / 2 : 0;
+            REQUIRE(untouched(r.memory, plan) <= spare + 3 * 64);
+            by_block += plan.block > plan.head;
+        });
     }
+    CHECK(by_block > 60);
 }
 
 TEST_CASE("high_water: less memory than the plan is refused") {

@@ -151,8 +151,8 @@ TEST_CASE("memory_plan: only the schedules that can occur are planned") {
 
 TEST_CASE("memory_plan: the published method's block is what its own count says") {
     // Counted from the paper, tensor by tensor, apart from this library: eight tensors and the gradients beside them,
-    // MiB in 32 bits; the stream's gradient is with the streams here. (For long batches attention is leaner here: its pull
-    // uses the weights up.)
+    // MiB in 32 bits; the stream's gradient is with the streams here. (For long batches attention is leaner here: its
+    // pull uses the weights up.)
     struct row { char const* name; index_t tokens; double published, chunked_head; };
     for (auto const& [name, tokens, published, head] :
          {row{"qwen2.5-0.5b", 128, 14.94, 3.31}, row{"qwen2.5-0.5b", 256, 31.62, 6.62},

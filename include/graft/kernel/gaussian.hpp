@@ -29,7 +29,7 @@ GRAFT_INLINE T open_unit(std::uint32_t word) {
     return (static_cast<T>(word >> 8) + T(0.5)) * T(0x1p-24);
 }
 
-/// 32 numbers from 8 draws, each of which fills four of them: the same bits whatever a pack's width, also without packs;
+/// 32 numbers from 8 draws, four of each: the same bits whatever the width of a pack, also without packs;
 /// targets without a fused multiply-add differ in the last place.
 template <class T>
 void gaussian_32(T* z, std::uint64_t draw, std::uint64_t seed, std::uint32_t stream, std::uint64_t step) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keep block inputs only; run a block again as a whole, and reverse it as any program is reversed.  (layer 10: strategy)
+// Keep block inputs only; reverse a block as any program is reversed.                    (layer 10: strategy)
 #pragma once
 
 #include <graft/strategy/strategy.hpp>

@@ -6,7 +6,7 @@
 
 namespace graft {
 
-/// Layer-cyclic selective back-propagation: `Select` names the blocks of a step, which are pulled as `Inner` pulls them.
+/// Layer-cyclic selective back-propagation: `Select` names the blocks of a step, which `Inner` pulls.
 /// An unselected block y = x + F(x) counts as y = x + constant: its forward is unchanged, its gradient goes around it,
 /// and it needs neither its input nor its weights again. That is the exact gradient of a surrogate loss, in which these
 /// blocks add constants; of the loss itself it is only for the blocks above which all are selected. `exact` passes the

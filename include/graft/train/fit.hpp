@@ -90,8 +90,8 @@ concept FitData = requires(D& d, index_t step) {
     { d.updates_per_epoch() } -> std::convertible_to<index_t>;
 };
 
-/// What is run: a `trainer`, or what stands for one. Where it has `update(batch, scale, rate)` and its `fuses()` is true,
-/// it is given one batch an update.
+/// What is run: a `trainer`, or what stands for one. Where it has `update(batch, scale, rate)` and its `fuses()` is
+/// true, it is given one batch an update.
 template <class T>
 concept Trains = requires(T& t, batch const& b, double x) {
     { t.accumulate(b, x) } -> std::convertible_to<double>;

@@ -112,8 +112,8 @@ private:
         embed(matrix<T>{entry, rows, c.width, &on}, net.embedding, ids);
         for (index_t l = 0; l < c.layers; ++l) {
             around.cache = {cache + 2 * l * keys, cache + (2 * l + 1) * keys, past, how.context};
-            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan.view(), rows, scratch, nullptr, entry,
-                           exit, nullptr});
+            runs::forward({n, around, net.layers[static_cast<std::size_t>(l)], on, plan.view(), rows, scratch, nullptr,
+                           entry, exit, nullptr});
             std::swap(entry, exit);
         }
         past += rows;

@@ -210,7 +210,8 @@ private:
 
     void check(workers const& executor, std::span<std::byte> apart) const {
         auto const& c = net.config;
-        require(executor.count == how.lanes, fault::bounds, "trainer: lanes of the executor", executor.count, how.lanes);
+        require(executor.count == how.lanes, fault::bounds, "trainer: lanes of the executor", executor.count,
+                how.lanes);
         require(how.tokens > 0, fault::bounds, "trainer: tokens", how.tokens, 1);
         require(how.rank >= 0, fault::bounds, "trainer: rank", how.rank, 0);
         require(static_cast<index_t>(net.layers.size()) == c.layers, fault::shape, "trainer: layers",
@@ -231,7 +232,8 @@ private:
 
     /// What each layer does in the next update.
     void choose() {
-        table.choose(how.strategy, says, updates + 1, how.seed, fuses(), [&](index_t l) { return plan_for(l).kept_bytes; });
+        table.choose(how.strategy, says, updates + 1, how.seed, fuses(),
+                     [&](index_t l) { return plan_for(l).kept_bytes; });
     }
     plan_view const& plan_for(index_t l) const {
         return plans[static_cast<std::size_t>(variant_of(how.strategy, l, net.config.layers) * duties +
@@ -342,8 +344,8 @@ private:
         if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, at = copy);
         how.optimizer.apply(update_of(at, g, l, rate, scale, step), on);
         if (how.adapters != resting::same)
-            lay_down_randomly(how.adapters, copy, each, stored(l), how.seed, rounding_stream + static_cast<std::uint32_t>(l),
-                              static_cast<std::uint64_t>(updates));
+            lay_down_randomly(how.adapters, copy, each, stored(l), how.seed,
+                              rounding_stream + static_cast<std::uint32_t>(l), static_cast<std::uint64_t>(updates));
     }
     graft::update<T> update_of(T* at, T const* g, index_t l, double rate, double scale, index_t step) {
         return {at, g, state + l * each * how.optimizer.state_per_parameter, each, rate, scale, step};
@@ -358,8 +360,8 @@ private:
         double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
         for (index_t l = 0; l < net.config.layers; ++l) {
             auto const g = gradient_of(l);
-            move_layer(l, g.empty() ? nullptr : g.data(), says.selects && !g.empty() ? global_norm(g.data(), each, on) : 0,
-                       rate, scale);
+            move_layer(l, g.empty() ? nullptr : g.data(),
+                       says.selects && !g.empty() ? global_norm(g.data(), each, on) : 0, rate, scale);
         }
         return r;
     }
@@ -407,7 +409,8 @@ private:
         double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
         for (index_t l = 0; l < net.config.layers; ++l) {
             std::fill_n(gradients, each, T{});
-            for (index_t k = 0; k < e.samples; ++k) add_direction(gradients, each, along(k, table.differences()[k]), l, on);
+            for (index_t k = 0; k < e.samples; ++k)
+                add_direction(gradients, each, along(k, table.differences()[k]), l, on);
             ++updates, move_layer(l, gradients, 0, rate, scale), --updates;
         }
         ++updates;
