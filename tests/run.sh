@@ -114,6 +114,7 @@ fuzz() {
 
 test_with release
 if [ "$all" = yes ]; then
+    cmake --build --preset release --target benches --parallel 2 || failed=$((failed + 1))
     for preset in debug-sanitizers clang-release clang-debug-sanitizers scalar avx2; do
         test_with "$preset"
     done

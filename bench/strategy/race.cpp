@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claim of issue and papers together: what each strategy reaches in the same time, and with how much memory.
 //
-//   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt] [--clock wall|work|steps]
+//   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt]
+//       [--clock wall|work|steps]
 //   python3 bench/strategy/plot.py race.csv --time time.svg --memory memory.svg
 //
 // SmolLM2-135M (Q4_1) learns a text with LoRA of rank 8 on all maps and AdamW, one pass of --seq tokens a step, the

@@ -86,8 +86,8 @@ TEST_CASE_TEMPLATE("high_water: the plan is what a step uses, to the byte, and n
             for (auto const* p = r.memory.bytes.data(); p < r.memory.span.data(); ++p) REQUIRE(*p == std::byte{0xff});
             auto const* const end = r.memory.bytes.data() + r.memory.bytes.size();
             for (auto const* p = r.memory.span.data() + plan.total(); p < end; ++p) REQUIRE(*p == std::byte{0xff});
-            // Of two streams that are computed with, some orders of kept ones leave one to spare. And a line of a packed
-            // plan that says −1 throughout looks like one that was never written.
+            // Of two streams that are computed with, some orders of kept ones leave one to spare. And a line of a
+            // packed plan that says −1 throughout looks like one that was never written.
             index_t const spare = how.strategy.answer().every == 2 || selects ? plan.stream / 2 : 0;
             REQUIRE(untouched(r.memory, plan) <= spare + 3 * 64);
             by_block += plan.block > plan.head;

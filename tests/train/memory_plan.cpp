@@ -188,7 +188,6 @@ TEST_CASE("memory_plan: a step beyond the mapped weights, in megabytes, of the p
     for (auto const& [name, tokens, wide, narrow, published] :
          {row{"qwen2.5-0.5b", 256, 52, 34, 136.2}, row{"qwen2.5-0.5b", 1024, 137, 84, 513.6},
           row{"qwen2.5-3b", 256, 151, 95, 368.4}}) {
-        CAPTURE(name);
         CHECK(static_cast<double>(qwen(name, tokens, ours, fused).total()) <= wide * 1e6);
         CHECK(static_cast<double>(qwen(name, tokens, ours, small).total()) <= narrow * 1e6);
         CHECK(wide < published);

@@ -62,9 +62,9 @@ TEST_CASE("strategies: gradients agree with central differences in models of two
             parameters[i] = w - e;
             numeric[i] = (above - at.loss()) / (2 * e), parameters[i] = w;
         }
-        for (auto const& [name, s] : exact_strategies()) {
-            CAPTURE(name);
-            auto const g = rig<>(any_settings(s), deep_config(layers)).gradients();
+        for (auto const& one : exact_strategies()) {
+            CAPTURE(one.name);
+            auto const g = rig<>(any_settings(one.strategy), deep_config(layers)).gradients();
             double worst = 0;
             for (std::size_t i = 0; i < g.size(); i += stride)
                 worst = std::max(worst, std::abs(numeric[i] - g[i]) / (1e-8 + 1e-6 * std::abs(g[i])));
@@ -79,9 +79,9 @@ TEST_CASE_TEMPLATE("strategies: every exact one gives the gradients of full", T,
     for (auto const& b : batches) {
         std::vector<T> expected, got;
         double const loss = rig<T>(any_settings(full{})).gradients(expected, b);
-        for (auto const& [name, s] : exact_strategies()) {
-            CAPTURE(name);
-            CHECK(rig<T>(any_settings(s)).gradients(got, b) == doctest::Approx(loss).epsilon(tolerance));
+        for (auto const& one : exact_strategies()) {
+            CAPTURE(one.name);
+            CHECK(rig<T>(any_settings(one.strategy)).gradients(got, b) == doctest::Approx(loss).epsilon(tolerance));
             CHECK(distance(got, expected) <= tolerance);
         }
     }
@@ -140,9 +140,9 @@ TEST_CASE("strategies: a type of one's own and any_strategy plan and compute the
 }
 
 TEST_CASE("strategies: batches that an update adds up are one large batch, whatever the strategy") {
-    for (auto const& [name, s] : exact_strategies()) {
-        CAPTURE(name);
-        rig<> r(any_settings(s));
+    for (auto const& one : exact_strategies()) {
+        CAPTURE(one.name);
+        rig<> r(any_settings(one.strategy));
         sample const b;
         auto const once = r.gradients(b);
         r.t.accumulate(b.view(), b.scale / 4), r.t.accumulate(b.view(), 3 * b.scale / 4);

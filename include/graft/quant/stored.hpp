@@ -11,7 +11,7 @@
 
 namespace graft {
 
-/// How numbers rest: as they are computed with (`same`), or in 16 bits. `half` (f16) has 11 significant bits and ends at
+/// How numbers rest: as they are computed with (`same`), or in 16 bits: `half` (f16) has 11 significant bits, up to
 /// 65504; `brain` (bf16) has 8 and a float's range.
 enum class resting : unsigned char { same, half, brain };
 

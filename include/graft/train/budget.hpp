@@ -160,7 +160,7 @@ struct budget_search {
                 bool const fits = step_layout<Block, rematerialised, Rule, T>{c, s}.memory().total() <= budget;
                 (fits ? fit : not_fit) = middle;
             }
-            if (fit > 0) r.from = c.layers - fit, consider(r);
+            if (fit > 0 && fit < c.layers) r.from = c.layers - fit, consider(r);
         }
     }
 
