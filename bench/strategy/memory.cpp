@@ -6,7 +6,7 @@
 //
 // Settings of MeSP's paper: updates fused into the backward (one block's gradients exist), no clipping, SGD, batch 1,
 // LoRA on all seven maps. "16 bits": kept streams and adapters rest in bf16 and are computed with in float.
-// Plans: the regions at 256 tokens; this targets; fewer kept streams; the papers' three tables beside ours
+// Plans: the regions at 256 tokens; the targets; fewer kept streams; the papers' three tables beside ours
 // (MeSP, arXiv 2602.13069: megabytes of a phone's footprint, which hold what else the process has, were sampled at the
 // ends of steps, and differ in what their allocator keeps: shown, not chased). --beside: the output of the analytic
 // model `python3 ../shared/oracles/mem.py`; its blocks count what they read and write of the stream, so our `block`

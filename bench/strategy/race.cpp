@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claim of issue and papers together: what each strategy reaches in the same time, and with how much memory.
+// What each strategy reaches in the same time, and with how much memory.
 //
 //   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt]
 //       [--clock wall|work|steps]
