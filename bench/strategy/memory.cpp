@@ -69,7 +69,7 @@ training_memory plan_of(model_config const& c, any_training const& s) {
     });
 }
 double work_of_step(model_config const& c, any_training const& s) {
-    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) { return step_work<Block>(c, s); });
+    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) { return step_work<Block>(c, s).blocks; });
 }
 
 double mb(index_t bytes) { return static_cast<double>(bytes) / 1e6; }

@@ -2,7 +2,6 @@
 // The library without files, text and threads: layers 0 to 13. What most programs include; needs xsimd only.
 #pragma once
 
-#include <graft/base/result.hpp>
 #include <graft/tensor/tensor.hpp>
 #include <graft/quant/encode.hpp>
 #include <graft/quant/formats.hpp>

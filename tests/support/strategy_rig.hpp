@@ -59,8 +59,9 @@ struct rig {
     poisoned_memory memory;
     trainer_type t;
 
-    explicit rig(typename trainer_type::settings const& s, model_config const& c = deep_config(), workers on = {})
-        : m(c, f32), how(s), memory(trainer_type::memory_plan(c, how).total()), t(m.net, how, memory.span, on) {
+    explicit rig(typename trainer_type::settings const& s, model_config const& c = deep_config(), workers on = {},
+                 format const& f = f32)
+        : m(c, f), how(s), memory(trainer_type::memory_plan(c, how).total()), t(m.net, how, memory.span, on) {
         t.start(5);
         for (index_t l = 0; l < c.layers; ++l) {
             std::uint64_t i = static_cast<std::uint64_t>(l) << 32;

@@ -36,7 +36,7 @@ index_t total(model_config const& c, any_training how, any_strategy s) {
 template <class Block>
 double work(model_config const& c, any_training how, any_strategy s) {
     how.strategy = s;
-    return step_work<Block>(c, how);
+    return step_work<Block>(c, how).blocks;
 }
 
 /// Budgets from below the least to above the most, each searched: what must hold of every one of them.

@@ -8,7 +8,7 @@
 #include <graft/strategy/mesp.hpp>
 #include <graft/train/trainer.hpp>
 
-#include <tests/support/random_model.hpp>
+#include <tests/support/strategy_rig.hpp>
 
 #include <doctest/doctest.h>
 
@@ -24,59 +24,26 @@ extern std::atomic<long> allocations;
 
 namespace {
 
-/// Two packed sequences (7 and 5 rows), some rows without a target.
-struct sample {
-    std::vector<int> ids{3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 3};
-    std::vector<int> targets{14, -1, 9, 26, 5, -1, 8, 9, 7, -1, 3, 36};
-    std::vector<index_t> starts{0, 7};
-    batch view() const { return {ids, targets, starts}; }
-    static constexpr double scale = 1.0 / 9;  // one over the targets
-};
+constexpr double scale = 1.0 / 9;  // one over the targets of a sample
 
+/// The rig of a strategy and a block that are types.
 template <class Block, class Strategy, class T>
-struct rig {
-    using trainer_type = trainer<Block, Strategy, adamw, T>;
-    random_model<Block, T> m;
-    typename trainer_type::settings how;
-    poisoned_memory memory;
-    trainer_type t;
+struct fixed_rig : rig<T, Block, Strategy, adamw> {
+    using base = rig<T, Block, Strategy, adamw>;
 
-    static typename trainer_type::settings settings(Strategy s, index_t lanes, unsigned targets) {
-        typename trainer_type::settings how;
+    static typename base::trainer_type::settings settings(Strategy s, index_t lanes, unsigned targets) {
+        typename base::trainer_type::settings how;
         how.tokens = 12, how.rank = 3, how.alpha = 5, how.lanes = lanes, how.strategy = s, how.targets = targets;
         return how;
     }
-    explicit rig(Strategy s, format const& f = f32, model_config c = tiny_config(), workers on = {},
-                 unsigned targets = all_targets)
-        : m(c, f), how(settings(s, on.count, targets)), memory(trainer_type::memory_plan(c, how).total()),
-          t(m.net, how, memory.span, on) {
-        t.start(5);
-        auto const p = t.parameters();
-        for (std::size_t i = 0; i < p.size(); ++i) p[i] = static_cast<T>(0.3 * noise(99, i));  // B is not zero
-    }
-    double gradients(std::vector<T>& to) {
-        sample const s;
-        double const loss = t.accumulate(s.view(), sample::scale);
-        to.assign(t.accumulated().begin(), t.accumulated().end());
-        t.discard();
-        return loss;
-    }
+    explicit fixed_rig(Strategy s, format const& f = f32, model_config c = tiny_config(), workers on = {},
+                       unsigned targets = all_targets)
+        : base(settings(s, on.count, targets), c, on, f) {}
 };
-
-template <class T>
-double distance(std::vector<T> const& a, std::vector<T> const& b) {
-    REQUIRE(a.size() == b.size());
-    double d = 0, n = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        double const x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
-        d += (x - y) * (x - y), n += y * y;
-    }
-    return std::sqrt(d / n);
-}
 
 template <class Block, class Strategy>
 void check_differences(Strategy s, format const& f, model_config c) {
-    rig<Block, Strategy, double> r(s, f, c);
+    fixed_rig<Block, Strategy, double> r(s, f, c);
     sample const data;
     std::vector<double> g;
     r.gradients(g);
@@ -85,9 +52,9 @@ void check_differences(Strategy s, format const& f, model_config c) {
     for (std::size_t i = 0; i < p.size(); i += 7) {
         double const w = p[i], e = 1e-5;
         p[i] = w + e;
-        double const above = r.t.evaluate(data.view()) * sample::scale;
+        double const above = r.t.evaluate(data.view()) * scale;
         p[i] = w - e;
-        double const below = r.t.evaluate(data.view()) * sample::scale;
+        double const below = r.t.evaluate(data.view()) * scale;
         p[i] = w;
         double const numeric = (above - below) / (2 * e);
         worst = std::max(worst, std::abs(numeric - g[i]) / (1e-8 + 1e-6 * std::abs(g[i])));
@@ -115,20 +82,20 @@ TEST_CASE("trainer: gradients of a two-block model agree with central difference
 TEST_CASE_TEMPLATE("trainer: every schedule gives the gradients of full", T, double, float) {
     double const tolerance = sizeof(T) == 8 ? 1e-10 : 1e-5;
     std::vector<T> expected, got;
-    double const loss = rig<llama<lora>, full, T>(full{}).gradients(expected);
+    double const loss = fixed_rig<llama<lora>, full, T>(full{}).gradients(expected);
     for (phases p : {phases::one, phases::two})
         for (index_t tile : {0, 1, 4, 5, 12}) {
             CAPTURE(tile);
-            CHECK(rig<llama<lora>, mesp, T>(mesp{tile, p}).gradients(got) == doctest::Approx(loss).epsilon(1e-6));
+            CHECK(fixed_rig<llama<lora>, mesp, T>(mesp{tile, p}).gradients(got) == doctest::Approx(loss).epsilon(1e-6));
             CHECK(distance(got, expected) <= tolerance);
         }
-    rig<llama<lora>, mesp, T>(mesp{0, phases::one}).gradients(expected);
-    rig<llama<lora>, mesp, T>(mesp{0, phases::two}).gradients(got);
+    fixed_rig<llama<lora>, mesp, T>(mesp{0, phases::one}).gradients(expected);
+    fixed_rig<llama<lora>, mesp, T>(mesp{0, phases::two}).gradients(got);
     CHECK(got == expected);  // the same sums in the same order
 }
 
 TEST_CASE("trainer: the order of the sequences in a batch does not matter") {
-    rig<llama<lora>, mesp, double> r(mesp{});
+    fixed_rig<llama<lora>, mesp, double> r(mesp{});
     sample s;
     std::vector<double> together, apart;
     r.gradients(together);
@@ -138,7 +105,7 @@ TEST_CASE("trainer: the order of the sequences in a batch does not matter") {
         index_t const start = 0;
         loss += r.t.accumulate(
             {std::span(s.ids).subspan(first, count), std::span(s.targets).subspan(first, count), {&start, 1}},
-            sample::scale);
+            scale);
     }
     apart.assign(r.t.accumulated().begin(), r.t.accumulated().end());
     CHECK(loss == doctest::Approx(r.t.evaluate(s.view())).epsilon(1e-12));
@@ -148,15 +115,18 @@ TEST_CASE("trainer: the order of the sequences in a batch does not matter") {
 TEST_CASE("trainer: results do not depend on the number of lanes") {
     thread_pool pool(2);
     std::vector<float> one, two;
-    double const a = rig<llama<lora>, mesp, float>(mesp{4}).gradients(one);
-    double const b = rig<llama<lora>, mesp, float>(mesp{4}, f32, tiny_config(), pool.handle(nullptr, 0)).gradients(two);
+    double const a = fixed_rig<llama<lora>, mesp, float>(mesp{4}).gradients(one);
+    double const b =
+        fixed_rig<llama<lora>, mesp, float>(mesp{4}, f32, tiny_config(), pool.handle(nullptr, 0)).gradients(two);
     CHECK(a == b);
     CHECK(one == two);
 }
 
 TEST_CASE("trainer: only chosen maps carry adapters, and the others change nothing") {
-    rig<llama<lora>, mesp, double> some(mesp{}, f32, tiny_config(), {}, target_bit("q_proj") | target_bit("v_proj"));
-    rig<llama<lora>, full, double> same(full{}, f32, tiny_config(), {}, target_bit("q_proj") | target_bit("v_proj"));
+    fixed_rig<llama<lora>, mesp, double> some(mesp{}, f32, tiny_config(), {},
+                                              target_bit("q_proj") | target_bit("v_proj"));
+    fixed_rig<llama<lora>, full, double> same(full{}, f32, tiny_config(), {},
+                                              target_bit("q_proj") | target_bit("v_proj"));
     std::vector<double> a, b;
     some.gradients(a), same.gradients(b);
     CHECK(a.size() == 2 * 3 * ((32 + 32) + (32 + 16)));
@@ -166,12 +136,12 @@ TEST_CASE("trainer: only chosen maps carry adapters, and the others change nothi
 TEST_CASE("trainer: the plan is the high-water mark to the byte, and nothing is written beyond it") {
     auto const check = [](auto strategy, index_t tile) {
         CAPTURE(tile);
-        using R = rig<llama<lora>, decltype(strategy), float>;
+        using R = fixed_rig<llama<lora>, decltype(strategy), float>;
         R r(strategy);
         std::vector<float> g;
         sample s;
         for (int& x : s.targets) x = std::max(x, 0);  // every row has a target: the plan is for the worst batch
-        r.t.accumulate(s.view(), sample::scale);
+        r.t.accumulate(s.view(), scale);
         r.t.apply(1e-3);
         CHECK(r.t.high_water() == r.t.memory().total());
         CHECK(static_cast<index_t>(r.memory.span.size()) == r.t.memory().total());
@@ -189,17 +159,17 @@ TEST_CASE("trainer: the plan is the high-water mark to the byte, and nothing is 
 
 TEST_CASE("trainer: no step takes memory from the heap") {
     thread_pool pool(2);
-    rig<qwen2<lora>, mesp, float> r(mesp{4}, q4_0, [] {
+    fixed_rig<qwen2<lora>, mesp, float> r(mesp{4}, q4_0, [] {
         auto c = tiny_config();
         c.qkv_bias = true, c.arch = architecture::qwen2;
         return c;
     }(), pool.handle(nullptr, 0));
     sample const s;
-    r.t.accumulate(s.view(), sample::scale), r.t.apply(1e-3);
+    r.t.accumulate(s.view(), scale), r.t.apply(1e-3);
     long const before = allocations;
     for (int k = 0; k < 3; ++k) {
-        r.t.accumulate(s.view(), sample::scale);
-        r.t.accumulate(s.view(), sample::scale);
+        r.t.accumulate(s.view(), scale);
+        r.t.accumulate(s.view(), scale);
         r.t.apply(1e-3);
         r.t.evaluate(s.view());
     }
@@ -207,16 +177,16 @@ TEST_CASE("trainer: no step takes memory from the heap") {
 }
 
 TEST_CASE("trainer: accumulated batches are one large batch, and training lowers the loss") {
-    rig<llama<lora>, mesp, double> r(mesp{});
+    fixed_rig<llama<lora>, mesp, double> r(mesp{});
     sample const s;
     std::vector<double> once;
     r.gradients(once);
-    r.t.accumulate(s.view(), sample::scale / 2), r.t.accumulate(s.view(), sample::scale / 2);
+    r.t.accumulate(s.view(), scale / 2), r.t.accumulate(s.view(), scale / 2);
     CHECK(distance(std::vector<double>(r.t.accumulated().begin(), r.t.accumulated().end()), once) <= 1e-12);
     r.t.discard();
     double const before = r.t.evaluate(s.view());
     for (int k = 0; k < 30; ++k) {
-        r.t.accumulate(s.view(), sample::scale);
+        r.t.accumulate(s.view(), scale);
         CHECK(r.t.apply(1e-2).finite);
     }
     CHECK(r.t.evaluate(s.view()) < 0.5 * before);
@@ -224,19 +194,19 @@ TEST_CASE("trainer: accumulated batches are one large batch, and training lowers
 }
 
 TEST_CASE("trainer: a gradient that is not finite changes nothing") {
-    rig<llama<lora>, mesp, float> r(mesp{});
+    fixed_rig<llama<lora>, mesp, float> r(mesp{});
     sample const s;
     r.t.accumulate(s.view(), std::numeric_limits<double>::infinity());
     std::vector<float> const before(r.t.parameters().begin(), r.t.parameters().end());
     CHECK(!r.t.apply(1e-2).finite);
     CHECK(std::vector<float>(r.t.parameters().begin(), r.t.parameters().end()) == before);
     CHECK(r.t.steps() == 0);
-    r.t.accumulate(s.view(), sample::scale);
+    r.t.accumulate(s.view(), scale);
     CHECK(r.t.apply(1e-2).finite);
 }
 
 TEST_CASE("trainer: batches that cannot be are refused") {
-    rig<llama<lora>, mesp, double> r(mesp{});
+    fixed_rig<llama<lora>, mesp, double> r(mesp{});
     sample const s;
     std::vector<index_t> const backwards{0, 7, 3}, beyond{0, 12};
     CHECK_THROWS_AS(r.t.accumulate({}, 1), failure);
@@ -250,7 +220,7 @@ TEST_CASE("trainer: batches that cannot be are refused") {
 }
 
 TEST_CASE("trainer: a fresh adapter leaves the model as it was") {
-    rig<llama<lora>, mesp, double> with(mesp{}), without(mesp{}, f32, tiny_config(), {}, 0);
+    fixed_rig<llama<lora>, mesp, double> with(mesp{}), without(mesp{}, f32, tiny_config(), {}, 0);
     with.t.start(1);
     sample const s;
     CHECK(with.t.evaluate(s.view()) == doctest::Approx(without.t.evaluate(s.view())).epsilon(1e-14));

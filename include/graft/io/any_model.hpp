@@ -21,12 +21,6 @@ struct tuner_memory {
     index_t total() const { return arena.total() + weights; }
 };
 
-/// The multiply-adds of a step of `tokens` rows, a target in each.
-struct step_arithmetic {
-    double blocks = 0, head = 0;
-    double total() const { return blocks + head; }
-};
-
 /// What answers: a model with an adapter or without.
 struct generator_settings {
     std::string adapter{};  // a PEFT directory or a GGUF file, "": none
@@ -189,15 +183,7 @@ tuner_memory every_block<Number>::memory(model_config const& c, any_training con
 
 template <class Number>
 step_arithmetic every_block<Number>::arithmetic(model_config const& c, any_training const& how) {
-    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) -> step_arithmetic {
-        auto const says = how.strategy.answer();
-        double const logits = static_cast<double>(how.tokens) * static_cast<double>(c.width * c.vocabulary),
-                     passes = !says.trains ? 1
-                              : says.pulls()
-                                  ? 2  // the loss, and the gradient of the last stream
-                                  : static_cast<double>(says.estimate.samples) * (says.estimate.one_point ? 1 : 2);
-        return {step_work<Block>(c, how), logits * passes};
-    });
+    return with_block(c.arch, [&]<class Block>(std::type_identity<Block>) { return step_work<Block>(c, how); });
 }
 
 template <class Number>

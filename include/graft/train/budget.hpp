@@ -3,7 +3,7 @@
 #pragma once
 
 #include <graft/strategy/rematerialised.hpp>
-#include <graft/train/memory_plan.hpp>
+#include <graft/train/step_work.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,58 +19,6 @@ struct budgeted {
 
     constexpr index_t total() const { return memory.total(); }
 };
-
-inline constexpr index_t most_layers = 1024;  // of models that readers accept
-
-/// Multiply-adds of all blocks in one step of `tokens` rows: forward, what is computed again, pulls. Of a strategy that
-/// trains some blocks at a step, the mean over 840 steps (whole cycles of up to eight groups; by importance: of layers
-/// that matter alike).
-template <class Block, GradientStrategy Strategy, Optimizer Rule>
-constexpr double step_work(model_config const& c, training<Strategy, Rule> const& s) {
-    using layout = step_layout<Block, Strategy, Rule, float>;
-    layout const lay{c, s};
-    auto const& code = layout::runs::code;
-    std::array<block_work, 8> known{};  // per variant and duty
-    auto const of = [&](index_t v, duty d) -> block_work const& {
-        block_work& w = known[static_cast<std::size_t>(v * duties + static_cast<index_t>(d))];
-        block_role const role = role_of(d);
-        if (w.forward == 0) w = work_of(code, make_schedule(code, s.strategy, lay.n, role, v), lay.n, role);
-        return w;
-    };
-    auto const variant = [&](index_t l) { return variant_of(s.strategy, l, c.layers); };
-    double sum = 0;
-    if (!lay.says.trains || !lay.says.pulls()) {
-        for (index_t l = 0; l < c.layers; ++l) sum += of(variant(l), duty::skip).forward;
-        return sum * static_cast<double>(std::max<index_t>(lay.says.estimate.samples, 1)) *
-               (lay.says.estimate.samples == 0 || lay.says.estimate.one_point ? 1 : 2);
-    }
-    std::array<bool, most_layers> chosen{};
-    std::array<double, most_layers> alike{};
-    require(c.layers <= most_layers, fault::bounds, "step_work: layers", c.layers, most_layers);
-    auto const layers = static_cast<std::size_t>(c.layers);
-    for (double& x : alike) x = 1;
-    for (bool& b : chosen) b = true;
-    index_t const steps = lay.says.selects ? 840 : 1;
-    bool const passes = lay.says.gradient == unselected_gradient::exact;
-    for (index_t step = 1; step <= steps; ++step) {
-        if (lay.says.selects)
-            choose_layers(s.strategy, {step, c.layers, s.seed, {alike.data(), layers}}, {chosen.data(), layers});
-        index_t lowest = 0;
-        while (lowest < c.layers && !chosen[static_cast<std::size_t>(lowest)]) ++lowest;
-        for (index_t l = 0; l < c.layers; ++l) {
-            duty const d = l < lowest                              ? duty::skip
-                           : l == lowest                           ? duty::lowest
-                           : chosen[static_cast<std::size_t>(l)]   ? duty::train
-                           : passes                                ? duty::pass
-                                                                   : duty::skip;
-            block_work const& w = of(variant(l), d);
-            bool const between = l % lay.says.every != lay.says.every - 1 && l + 1 < c.layers &&
-                                 l >= lowest - lowest % lay.says.every;
-            sum += w.total() + (between ? w.forward : 0);
-        }
-    }
-    return sum / static_cast<double>(steps);
-}
 
 namespace detail {
 
@@ -131,7 +79,7 @@ struct budget_search {
         s.strategy = r;
         budgeted b{r, step_layout<Block, rematerialised, Rule, T>{c, s}.memory(), 0, false};
         b.fits = b.total() <= budget;
-        b.work = step_work<Block>(c, s);
+        b.work = step_work<Block>(c, s).blocks;
         if (r.tile > 0) b.work *= 1 + decoding / static_cast<double>(r.tile);
         if (least.work == 0 || b.total() < least.total()) least = b;
         bool const better = b.work < best.work || (b.work == best.work && b.total() < best.total());

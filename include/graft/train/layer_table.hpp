@@ -22,6 +22,15 @@ constexpr block_role role_of(duty d) {
     return {d == duty::train || d == duty::lowest, d == duty::train || d == duty::pass};
 }
 
+/// What layer l does where `lowest` is the lowest that is trained and l is `chosen` or not.
+constexpr duty duty_of(strategy_answers const& says, index_t l, index_t lowest, bool chosen) {
+    if (!says.trains) return duty::train;  // whose backward is empty
+    if (!says.pulls() || l < lowest) return duty::skip;
+    if (l == lowest) return duty::lowest;
+    if (chosen) return duty::train;
+    return says.gradient == unselected_gradient::exact ? duty::pass : duty::skip;
+}
+
 /// What is known of one layer, update by update.
 struct layer_state {
     duty does = duty::train;
@@ -80,7 +89,7 @@ public:
         for (index_t l = 0; l < count; ++l) {
             layer_state& s = states[l];
             s.chosen = chosen[l];
-            s.does = duty_of(l, says);
+            s.does = duty_of(says, l, lowest, s.chosen);
             s.gradient = !pulls || !s.chosen ? -1 : fused ? 0 : gradients++;
             s.kept = kept, kept += kept_bytes(l);
             bool const needed = says.every > 1 ? l >= lowest - lowest % says.every : s.does != duty::skip;
@@ -93,14 +102,6 @@ public:
     index_t gradients = 0;  // layers whose gradients exist at once
 
 private:
-    duty duty_of(index_t l, strategy_answers const& says) const {
-        if (!says.trains) return duty::train;
-        if (!says.pulls() || l < lowest) return duty::skip;
-        if (l == lowest) return duty::lowest;
-        if (chosen[l]) return duty::train;
-        return says.gradient == unselected_gradient::exact ? duty::pass : duty::skip;
-    }
-
     layer_state* states = nullptr;
     double* numbers = nullptr;
     bool* chosen = nullptr;
