@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claim E4: how far a zeroth-order estimate points along the true gradient.
 //
-//   mezo [--seeds 1000] [--lanes 2] [--json]
+//   [GRAFT_SMOLLM2=FILE] mezo [--seeds 1000] [--lanes 2] [--json]
 //
 // The estimate is what zeroth_order with SGD adds to the parameters in one update of rate 1, nothing clipped, which are
 // then put back; the gradient is mesp's at the same parameters and batch. Each update draws a new direction: a seed of
 // its own. d numbers, q samples: the mean of |cosine| is that of a chi variable of q degrees over √(d + q - 1), which
 // for one sample is √(2 / (π d)) (MeSP's paper: about 0.001, of an unnamed d).
 // 1. random models of several sizes and stories260K, one sample; 2. stories260K, 1 to 64 samples; 3. stories260K,
-// epsilon: the cosine, and by how much the two losses' difference misses z · gradient (z drawn once more).
+// epsilon: the cosine, and by how much the two losses' difference misses z · gradient (z drawn once more); 4. a fifth
+// of the seeds, at least 200, on SmolLM2 where its file is named.
 #include <graft/block/llama.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/train/estimate.hpp>
@@ -167,4 +168,11 @@ int main(int argc, char** argv) {
         show("stories260K", s, {samples, 1e-3}, std::max<index_t>(o.seeds / samples, 32));
     for (double epsilon : {1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1})
         show("stories260K", s, {1, epsilon}, std::max<index_t>(o.seeds / 4, 200));
+    if (auto const file = smollm2_file()) {
+        auto const large = real_model<block>::open(*file);
+        text_passes const words(large.opened->words, expect(read_text(data_file("tinyshakespeare.txt"))), 64, 1);
+        scene at{large.bound.net, words.train(1), 8, on};
+        at.begin();
+        show("SmolLM2-135M", at, {1, 1e-3}, std::max<index_t>(o.seeds / 5, 200));
+    }
 }
