@@ -159,20 +159,21 @@ int main(int argc, char** argv) {
         s.begin();
         show("random, width " + std::to_string(n.width), s, {1, 1e-3}, o.seeds);
     }
-    auto const m = real_model<block>::stories(*find_format("f32"));
-    text_passes const text(m.opened->words, expect(read_text(data_file("tinyshakespeare.txt"))), 64, 1);
-    scene s{m.bound.net, text.train(1), 8, on};
-    s.begin();
-    show("stories260K", s, {1, 1e-3}, o.seeds);
-    for (index_t samples : {2, 4, 8, 16, 32, 64})
-        show("stories260K", s, {samples, 1e-3}, std::max<index_t>(o.seeds / samples, 32));
-    for (double epsilon : {1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1})
-        show("stories260K", s, {1, epsilon}, std::max<index_t>(o.seeds / 4, 200));
-    if (auto const file = smollm2_file()) {
-        auto const large = real_model<block>::open(*file);
-        text_passes const words(large.opened->words, expect(read_text(data_file("tinyshakespeare.txt"))), 64, 1);
-        scene at{large.bound.net, words.train(1), 8, on};
-        at.begin();
-        show("SmolLM2-135M", at, {1, 1e-3}, std::max<index_t>(o.seeds / 5, 200));
-    }
+    auto const on_text = [&](real_model<block> const& m, auto&& measure_at) {
+        text_passes const text(m.opened->words, expect(read_text(data_file("tinyshakespeare.txt"))), 64, 1);
+        scene s{m.bound.net, text.train(1), 8, on};
+        s.begin();
+        measure_at(s);
+    };
+    on_text(real_model<block>::stories(*find_format("f32")), [](scene const& s) {
+        show("stories260K", s, {1, 1e-3}, o.seeds);
+        for (index_t samples : {2, 4, 8, 16, 32, 64})
+            show("stories260K", s, {samples, 1e-3}, std::max<index_t>(o.seeds / samples, 32));
+        for (double epsilon : {1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1})
+            show("stories260K", s, {1, epsilon}, std::max<index_t>(o.seeds / 4, 200));
+    });
+    if (auto const file = smollm2_file())
+        on_text(real_model<block>::open(*file), [](scene const& s) {
+            show("SmolLM2-135M", s, {1, 1e-3}, std::max<index_t>(o.seeds / 5, 200));
+        });
 }
