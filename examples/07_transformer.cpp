@@ -29,7 +29,7 @@ using trains = trainer<parallel_block, mesp, adamw>;
 using answers = generator<parallel_block>;
 constexpr trains::settings how{.tokens = 64, .rank = 8};
 alignas(64) static std::byte memory_of_a_step[trains::memory_plan(tiny, how).total()];
-alignas(64) static std::byte memory_of_an_answer[answers::memory_bytes(tiny, {}, how.rank)];
+alignas(64) static std::byte memory_of_an_answer[answers::memory_bytes(tiny, {}, how.adapter())];
 
 int main() {
     std::vector<tensor<float, any, any>> frozen;  // random: only A and B are trained
@@ -54,7 +54,7 @@ int main() {
     fit(t, batches{all}, {.steps = 31, .rate = {.peak = 0.02}}, [](fit_step const& s) {
         if (s.step % 10 == 1) std::printf("step %2td: loss %.2f\n", s.step, s.loss);
     });
-    answers model(t.of(), {}, memory_of_an_answer, {}, how.rank);
+    answers model(t.of(), {}, memory_of_an_answer, {}, how.adapter());
     for (int id = ids[0], k = 0; k < 43; ++k, id = sampler{}(model.feed({&id, 1}), 0))
         std::putchar(id);
 }

@@ -3,7 +3,7 @@
 //
 //   GRAFT_SMOLLM2=FILE race --csv race.csv [--steps 200] [--seq 128] [--text wikitext2-test.txt]
 //       [--clock wall|work|steps]
-//   python3 bench/strategy/plot.py race.csv --time time.svg --memory memory.svg
+//   python3 bench/support/plot.py race.csv --time time.svg --memory memory.svg
 //
 // SmolLM2-135M (Q4_1) learns a text with LoRA of rank 8 on all maps and AdamW, one pass of --seq tokens a step, the
 // same passes in the same order for all: full, MeSP, LCSB of half the blocks (strided; gradients around the others, and

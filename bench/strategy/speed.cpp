@@ -85,6 +85,7 @@ constexpr ratio ratios[] = {
     {"all beside 75 % random", "mesp", "lcsb 75 random", 1.155, "derived, full recompute"},
     {"all beside 50 % random", "mesp", "lcsb 50 random", 1.365, "derived; LCSB: up to 1.40"},
     {"all beside 50 % strided", "mesp", "lcsb 50 strided", 1.365, "derived; LCSB: up to 1.40"},
+    {"all beside 50 % top", "mesp", "lcsb 50 top", 0, "no backward below: nothing to pass on"},
     {"all beside 33 % strided", "mesp", "lcsb 33 strided", 0, "LCSB: up to 1.40"},
     {"all beside 25 % random", "mesp", "lcsb 25 random", 1.671, "derived, full recompute"},
     {"all beside 25 % strided", "mesp", "lcsb 25 strided", 1.671, "derived, full recompute"},
@@ -163,6 +164,7 @@ int run(model_config const& c) {
     add("mesp_published", mesp_published{true}), add("mesp", mesp{}), add("mesp_tiled", mesp{64, phases::two});
     add("lcsb 75 random", lcsb<random_layers>{{c.layers - quarter}});
     add("lcsb 50 random", lcsb<random_layers>{{half}}), add("lcsb 50 strided", lcsb<cyclic_strided>{{2}});
+    add("lcsb 50 top", lcsb<top_layers>{{half}});
     add("lcsb 33 strided", lcsb<cyclic_strided>{{3}}),
         add("lcsb 50 strided exact", lcsb<cyclic_strided>{{2}, {}, exact});
     add("lcsb 50 strided of checkpoint", lcsb<cyclic_strided, checkpoint>{{2}, {true}});

@@ -76,6 +76,11 @@ inline std::optional<std::string> smollm2_file() {
     return std::nullopt;
 }
 
+/// Rows of a batch that predict something.
+inline index_t targets_of(batch const& b) {
+    return std::count_if(b.targets.begin(), b.targets.end(), [](int t) { return t >= 0; });
+}
+
 /// A text as passes of equal length, each row of which predicts the next token. The last tenth is held out; a seed says
 /// in which order the others are dealt out, over and over.
 class text_passes {
@@ -97,12 +102,12 @@ public:
     index_t held_out_passes() const { return held; }
     index_t tokens() const { return length; }
 
-    /// The mean loss over the first `passes` of what is held out.
+    /// The mean loss over `passes` held-out passes, from number `first` on.
     template <class Trainer>
-    double loss(Trainer& t, index_t passes) const {
+    double loss(Trainer& t, index_t passes, index_t first = 0) const {
         double sum = 0;
-        passes = std::min(passes, held);
-        for (index_t i = 0; i < passes; ++i) sum += t.evaluate(held_out(i));
+        passes = std::min(passes, held - first);
+        for (index_t i = 0; i < passes; ++i) sum += t.evaluate(held_out(first + i));
         return sum / static_cast<double>(passes * length);
     }
 

@@ -39,23 +39,23 @@ struct graft::rule<bench::stored_h_map> : rule<lora_map> {
     }
 
     static void forward(auto const& here, auto y, auto x) {
-        auto const& [W, b, A, B, dA, dB, s] = here.w;
+        auto const& w = here.w;
         auto h = here.residue;
 
-        h = x * t(A);
-        y = x * t(W) + s * h * t(B);
-        if (b) add_bias(y, b);
+        h = x * t(w.A);
+        y = x * t(w.W) + w.s * h * t(w.B);
+        if (w.b) add_bias(y, w.b);
     }
     static void pull(auto const& here, auto dy, auto x, auto dx) {
-        auto const& [W, b, A, B, dA, dB, s] = here.w;
+        auto const& w = here.w;
         auto space = here.space;
-        auto dh = space.take(dy.rows, A.rows);
+        auto dh = space.take(dy.rows, w.A.rows);
 
-        dh = s * dy * B;
-        if (dA) {
-            dB += s * t(dy) * here.residue;
-            dA += t(dh) * x;
+        dh = w.s * dy * w.B;
+        if (w.dA) {
+            w.dB += w.s * t(dy) * here.residue;
+            w.dA += t(dh) * x;
         }
-        if (dx) dx += dy * W + dh * A;
+        if (dx) dx += dy * w.W + dh * w.A;
     }
 };

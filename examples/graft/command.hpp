@@ -24,6 +24,8 @@ int inspect(arguments const&);
 int tokenize(arguments const&);
 int detokenize(arguments const&);
 int quantize(arguments const&);
+int merge(arguments const&);
+int convert(arguments const&);
 
 /// Whether results and problems are wanted as JSON, also where the options cannot be read.
 inline bool wants_json(arguments const& all) { return std::find(all.begin(), all.end(), "--json") != all.end(); }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft eval: the mean loss of a model on a data file, and the perplexity that it means.
+#include "adapter_option.hpp"
+#include "evaluator.hpp"
 #include "options.hpp"
 #include "session.hpp"
 
@@ -8,13 +10,13 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <optional>
 
 namespace tool {
 namespace {
 
 struct eval_options {
-    std::string model, adapter, data, chat_format, train_on = "all", split = "all";
+    adapter_list adapters;
+    std::string model, data, chat_format, train_on = "all", split = "all";
     bool json = false;
     index_t seq_len = 512, threads = 0;
     double skip_bad = 0;
@@ -29,7 +31,7 @@ struct eval_options {
             .short_form("m")
             .required()
             .also({"model-path"});
-        o.text("adapter", adapter, "PATH", "a PEFT directory or a GGUF adapter").also({"lora", "adapter-path"});
+        adapters.declare(o);
         o.text("data", data, "FILE", "JSON Lines, or plain text (.txt)").short_form("d").required().also({"file"});
         o.choice("train-on", train_on, {"all", "last", "full"},
                  "the tokens that count: those of all assistant turns, of the last, all tokens");
@@ -46,22 +48,10 @@ struct eval_options {
 };
 
 result<int> measure(any_model const& m, dataset const& data, eval_options const& o) {
-    any_training how;
-    how.tokens = o.seq_len, how.rank = 0, how.lanes = lanes_of(o.threads), how.strategy = inference{},
-    how.optimizer = sgd{};
-    std::optional<adapter> carried;
-    if (!o.adapter.empty()) {
-        auto opened = open_block_adapter(o.adapter, m.config());
-        if (!opened) return opened.error();
-        carried = std::move(*opened);
-        auto const extent = extent_of(*carried);
-        how.rank = extent.rank, how.targets = extent.targets, how.alpha = carried->alpha,
-        how.rank_stabilised = carried->rslora;
-    }
-    auto runs = m.tuner(how);
+    auto const carried = open_chosen(o.adapters.choices, m.config());
+    if (!carried) return carried.error();
+    auto runs = forward_only(m, *carried ? &**carried : nullptr, o.seq_len, o.threads);
     if (!runs) return runs.error();
-    if (carried)
-        if (auto r = runs->load(*carried); !r) return r.error();
 
     auto const began = std::chrono::steady_clock::now();
     double loss = 0;
@@ -74,7 +64,7 @@ result<int> measure(any_model const& m, dataset const& data, eval_options const&
     if (chosen.empty())
         return problem{cause::bad_file, o.data, "no row belongs to the split", {}, o.split, "none", "--split all"};
     auto const run = [&](std::span<index_t const> some) {
-        packed_update const u = pack_examples(data.examples, some, how.tokens);
+        packed_update const u = pack_examples(data.examples, some, o.seq_len);
         loss_sum const l = runs->evaluate(u);
         loss += l.sum, targets += l.targets, rows += u.rows;
         if (o.json)
@@ -109,7 +99,7 @@ result<int> measure(any_model const& m, dataset const& data, eval_options const&
 int eval(arguments const& all) {
     eval_options o;
     auto declared = o.declare();
-    auto const parsed = declared.parse(all);
+    auto const parsed = declared.parse(adapter_list::gather(all));
     if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     auto const s = open_session(o.model, o.chat_format);

@@ -38,7 +38,7 @@ public:
 
     /// From state.progress to the last step, or to a signal. Every checkpoint is of a whole step.
     result<run_end> run(packed_data& data, index_t steps) {
-        began = marked = now(), before = state.seconds;
+        began = marked = now(), before = state.seconds, skipped = state.progress.skipped;
         auto how = o.schedule();
         how.steps = steps, how.from = state.progress;
         auto const report = tuner.fit(data, how, *this);
@@ -46,6 +46,10 @@ public:
         state.progress = report.progress;
         std::string const where = "step " + std::to_string(report.progress.step);
         if (failed) return *failed;
+        if (too_many)
+            return diverged(std::to_string(report.progress.skipped) + " steps of " + std::to_string(steps) +
+                                " were not finite, more than 1 in 100",
+                            where);
         if (report.end == fit_end::diverged)
             return diverged("the " + not_finite + " was not finite three times in a row", where);
         run_end end;
@@ -75,6 +79,7 @@ public:
 
     verdict operator()(fit_step const& s) {
         if (!s.finite) {
+            ++skipped;
             not_finite = std::isfinite(s.loss) ? "gradient" : "loss";
             bar.note(
                 formatted("warning: step %td: the %s is not finite; the step is skipped", s.step, not_finite.c_str()));
@@ -100,8 +105,9 @@ public:
         bar.show({s.step, s.steps, s.loss, s.rate, s.grad_norm, speed,
                   state.step_seconds / static_cast<double>(s.step) * static_cast<double>(s.steps - s.step), memory});
         marked = now();
+        too_many = skipped > std::max<index_t>(3, s.steps / 100);
         bool const enough = o.stop_after > 0 && ++steps_here >= o.stop_after;
-        return asked_to_stop || enough ? verdict::stop : verdict::go_on;
+        return asked_to_stop || enough || too_many ? verdict::stop : verdict::go_on;
     }
 
     verdict operator()(fit_save const& s) {
@@ -137,13 +143,13 @@ private:
 
     any_tuner& tuner;
     finetune_options const& o;
-    index_t epoch, steps_here = 0;
+    index_t epoch, steps_here = 0, skipped = 0;
     run_identity identity;
     metrics_log& log;
     std::string checkpoints, not_finite;
     std::optional<problem> failed;
     progress bar;
-    bool troubled = false;
+    bool troubled = false, too_many = false;
     double began = 0, marked = 0, before = 0;  // of this call; of the last event; what earlier calls took
     std::uint64_t memory = 0;
 };

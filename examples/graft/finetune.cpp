@@ -11,6 +11,9 @@
 namespace tool {
 namespace {
 
+constexpr char const no_gguf[] =
+    "GGUF's adapters have no place for DoRA's magnitudes; `graft merge` makes a model that has them";
+
 /// What is known before any memory is taken.
 struct prepared {
     any_model base;
@@ -44,9 +47,7 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     if (!o.adapter.empty()) {
         auto a = open_block_adapter(o.adapter, base->config());
         if (!a) return a.error();
-        auto const extent = extent_of(*a);
-        o.run.rank = extent.rank, o.run.targets = extent.targets, o.run.alpha = a->alpha,
-        o.run.method = a->rslora ? "rslora" : "lora";
+        o.run.adapters.take(*a, base->config());
         start = std::move(*a);
     }
     if (auto r = o.run.settle(given, base->config()); !r) return r.error();
@@ -70,6 +71,7 @@ result<prepared> prepare(finetune_options& o, options const& given) {
     pick_schedule(p.base.config(), o.run, o.run.settings(o.max_grad_norm), p.reader);
     p.steps = steps_of(o.schedule(), p.data.updates_per_epoch());
     p.identity = {{"options", given.values(true)},
+                  {"modules", o.run.adapters.identity()},
                   {"steps", p.steps},
                   {"schedule", o.run.picked ? nlohmann::json(describe(o.run.picked->strategy, p.base.config().layers))
                                             : nlohmann::json()},  // the options say it
@@ -87,15 +89,16 @@ void tell(prepared const& p, finetune_options const& o, memory_table const& tabl
                  rows.kind.c_str(), p.data.split().train.size(), p.data.split().validation.size(), rows.target_tokens,
                  rows.tokens, std::string(p.base.chat().name()).c_str());
     if (o.lr == 0) warn("--lr is 0: nothing will be learnt");
-    std::fprintf(stderr, "run     %td steps, %td an epoch, of %td examples; %s of rank %td on %s, %s, %td threads\n",
-                 p.steps, p.data.updates_per_epoch(), o.batch_size * o.grad_accum, o.run.method.c_str(), o.run.rank,
-                 o.run.target_text().c_str(), o.run.optimizer.c_str(), lanes);
+    std::fprintf(stderr, "run     %td steps, %td an epoch, of %td examples; %s, %s, %td threads\n", p.steps,
+                 p.data.updates_per_epoch(), o.batch_size * o.grad_accum, o.run.adapters.text().c_str(),
+                 o.run.moved.text().c_str(), lanes);
     if (o.run.picked && o.run.picked->fits)
         std::fprintf(stderr, "budget  %s picks: %s\n", in_mebibytes(static_cast<double>(o.run.memory_budget)).c_str(),
                      table.strategy_text.c_str());
     else
         std::fprintf(stderr, "strategy %s\n", table.strategy_text.c_str());
     if (!o.no_clipping.empty()) std::fprintf(stderr, "note    no clipping: %s\n", o.no_clipping.c_str());
+    if (o.run.adapters.is_dora()) std::fprintf(stderr, "note    no adapter.gguf: %s\n", no_gguf);
     std::fprintf(stderr, "plan    of a pass of %td rows\n%s", o.run.pass_tokens, table.text().c_str());
 }
 
@@ -114,7 +117,7 @@ void show_sample(prepared const& p) {
 
 result<int> train(prepared& p, finetune_options const& o, options const& given) {
     auto const& config = p.base.config();
-    auto const settings = o.run.settings(o.max_grad_norm, o.weight_decay, o.seed);
+    auto const settings = o.run.settings(o.max_grad_norm, o.seed);
     auto table = table_of(config, o.run, settings, p.base.file().bytes, p.reader);
     if (o.run.resident_limit > 0) {
         auto const resident = weight_residency::make(p.base.file(), static_cast<index_t>(o.run.resident_limit));
@@ -176,6 +179,7 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
                            {"peak_rss_bytes", peak_resident_bytes()}};
     if (end->complete && !end->signal) {
         summary["adapter"] = {{"peft", o.output}, {"gguf", o.output + "/adapter.gguf"}};
+        if (o.run.adapters.is_dora()) summary["adapter"]["gguf"] = nullptr, summary["adapter"]["no_gguf"] = no_gguf;
         nlohmann::json const record{
             {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
         if (auto r = write_output(o, *t, p.base.file().name, *log, record); !r) return r.error();
@@ -190,7 +194,11 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
         std::printf("memory          %s planned, %s of its own at most, %s resident with mapped files\n",
                     in_mebibytes(table.total()).c_str(), in_mebibytes(static_cast<double>(loop.peak_memory)).c_str(),
                     in_mebibytes(static_cast<double>(peak_resident_bytes())).c_str());
-        if (summary.contains("adapter"))
+        if (done.skipped > 0)
+            std::printf("skipped         %td of these steps, whose loss or gradient was not finite\n", done.skipped);
+        if (summary.contains("adapter") && o.run.adapters.is_dora())
+            std::printf("adapter         %s (PEFT); no adapter.gguf: %s\n", o.output.c_str(), no_gguf);
+        else if (summary.contains("adapter"))
             std::printf("adapter         %s (PEFT) and %s/adapter.gguf (llama.cpp)\n", o.output.c_str(),
                         o.output.c_str());
     }

@@ -14,9 +14,8 @@ namespace tool {
 struct finetune_options {
     std::string model, data, output, adapter, scheduler = "cosine", train_on = "all", chat_format, log, plot;
     run_options run;
-    double lr = 2e-4, weight_decay = 0.01, warmup_ratio = 0.03, max_grad_norm = 1, dropout = 0, epochs = 3,
-           val_split = 0.1, skip_bad = 0;
-    index_t warmup_steps = 0, batch_size = 8, grad_accum = 1, steps = 0, eval_every = 0, save_every = 100,
+    double lr = 2e-4, lr_min = 0, warmup_ratio = 0.03, max_grad_norm = 1, epochs = 3, val_split = 0.1, skip_bad = 0;
+    index_t cycles = 1, warmup_steps = 0, batch_size = 8, grad_accum = 1, steps = 0, eval_every = 0, save_every = 100,
             stop_after = 0;
     std::uint64_t seed = 0;
     bool resume = false, dry_run = false, json = false, overwrite = false, show_sample = false;
@@ -25,13 +24,16 @@ struct finetune_options {
     options declare() {
         options o(
             "finetune",
-            "Trains a LoRA adapter on a data file. What lies in --output at the end is the adapter of the last step.",
+            "Trains an adapter (LoRA, rsLoRA, DoRA) on a data file. What lies in --output at the end is the adapter of "
+            "the last step.",
             "Examples:\n"
             "  graft finetune --model m.gguf --data rows.jsonl --output out\n"
             "  graft finetune --model m.gguf --data rows.jsonl --output out --resume\n"
             "  graft finetune -m m.gguf -d rows.jsonl -o out --rank 16 --targets q_proj,v_proj --epochs 2\n"
             "  graft finetune -m m.gguf -d rows.jsonl -o out --config run.json --memory-budget 200M --dry-run\n"
             "  graft finetune -m m.gguf -d rows.jsonl -o out --strategy lcsb --select random --layers-per-step 8\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --method dora --init pissa --dropout 0.05\n"
+            "  graft finetune -m m.gguf -d rows.jsonl -o out --optimizer stiefel --rank-pattern '{\"down_proj\": 16}'\n"
             "  graft finetune -m m.gguf -d rows.jsonl -o out --strategy zeroth-order --optimizer sgd --lr 1e-6\n"
             "Ctrl-C ends after the running step, with a checkpoint that --resume goes on from, to the same result.");
         o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
@@ -48,24 +50,21 @@ struct finetune_options {
             .required()
             .outside()
             .also({"output-dir"});
-        o.text("adapter", adapter, "PATH", "start from this adapter, with its rank, alpha, method and targets");
+        o.text("adapter", adapter, "PATH", "start from this adapter, with its method, ranks, alphas and targets");
         run.declare(o);
         o.number("lr", lr, 0, 1e9, "the highest learning rate").also({"learning-rate"});
-        o.number("weight-decay", weight_decay, 0, 1e3, "decoupled weight decay").also({"wd"});
-        o.choice("scheduler", scheduler, {"cosine", "linear", "constant"}, "how the rate falls after warm-up")
+        run.moved.declare_numbers(o);
+        o.choice("scheduler", scheduler, {"cosine", "linear", "constant", "cosine-with-restarts", "inverse-sqrt"},
+                 "how the rate falls after warm-up", {},
+                 {{"constant-with-warmup", "constant"}, {"cosine-with-min-lr", "cosine"}})
             .also({"lr-scheduler", "lr-scheduler-type", "lr-schedule"});
+        o.count("num-cycles", cycles, 1, 1 << 20, "cosine-with-restarts: how often the rate falls");
+        o.number("lr-min", lr_min, 0, 1e9, "what the rate falls towards").also({"min-lr"});
         o.count("warmup-steps", warmup_steps, 0, 1 << 30, "steps in which the rate rises from 0");
         o.number("warmup-ratio", warmup_ratio, 0, 1, "the same as a part of all steps");
         o.number("max-grad-norm", max_grad_norm, 0, 1e9,
                  "clip the gradient's norm, 0: no clipping; 0 with fused updates and zeroth-order")
             .also({"clip-grad-norm"});
-        o.custom(
-             "dropout", "X", "0; dropout is not built yet",
-             [](std::string const& v) {
-                 return v == "0" || v == "0.0" ? "" : "0 (dropout comes with a later version)";
-             },
-             [this] { return nlohmann::json(dropout); })
-            .also({"lora-dropout"});
         o.count("batch-size", batch_size, 1, 1 << 20, "examples of an update, packed into passes").short_form("b");
         o.count("grad-accum", grad_accum, 1, 1 << 20, "an update takes so many times batch-size examples")
             .also({"gradient-accumulation-steps", "grad-accumulation-steps"});
@@ -102,11 +101,21 @@ struct finetune_options {
             return usage("--steps and --epochs are both given", "one of them", "both");
         if (o.given("warmup-steps") && o.given("warmup-ratio"))
             return usage("--warmup-steps and --warmup-ratio are both given", "one of them", "both");
+        if (o.given("num-cycles") && scheduler != "cosine-with-restarts")
+            return usage("--num-cycles has no meaning here", "--scheduler cosine-with-restarts",
+                         "--scheduler " + scheduler, "--scheduler cosine-with-restarts, or no --num-cycles");
+        if (o.given("lr-min") && scheduler == "constant")
+            return usage("--lr-min has no meaning here: a constant rate does not fall",
+                         "a --scheduler such as cosine or linear", "--scheduler constant", "no --lr-min");
+        if (lr_min > lr)
+            return usage("--lr-min is above --lr", "at most " + json_text(lr), json_text(lr_min), "a smaller --lr-min");
         if (resume && overwrite) return usage("--resume and --overwrite are both given", "one of them", "both");
         if (!adapter.empty())
-            for (char const* const fixed : {"rank", "alpha", "method", "targets"})
+            for (char const* const fixed :
+                 {"rank", "alpha", "rank-pattern", "alpha-pattern", "method", "targets", "init"})
                 if (o.given(fixed))
-                    return usage("--" + std::string(fixed) + " is the adapter's own", "--adapter alone", "both");
+                    return usage("--" + std::string(fixed) + " is the adapter's own", "--adapter alone", "both",
+                                 "no --" + std::string(fixed));
         if (log.empty()) log = output + "/metrics.jsonl";
         if (plot.empty()) plot = output + "/loss.svg";
         warmup_given = o.given("warmup-steps");
@@ -130,7 +139,12 @@ struct finetune_options {
         fit_settings s;
         s.steps = steps, s.epochs = epochs, s.evaluate_every = eval_every, s.save_every = save_every;
         s.rate.peak = lr, s.rate.warmup = warmup_steps, s.warmup_ratio = warmup_given ? 0 : warmup_ratio;
-        s.rate.shape = scheduler == "cosine" ? decay::cosine : scheduler == "linear" ? decay::linear : decay::constant;
+        s.rate.floor = lr_min, s.rate.cycles = cycles;
+        s.rate.shape = scheduler == "linear"                 ? decay::linear
+                       : scheduler == "constant"             ? decay::constant
+                       : scheduler == "inverse-sqrt"         ? decay::inverse_sqrt
+                       : scheduler == "cosine-with-restarts" ? decay::cosine_restarts
+                                                             : decay::cosine;
         return s;
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft generate: answers a prompt, token by token, with the keys and values of the past kept.
+#include "adapter_option.hpp"
 #include "options.hpp"
 #include "session.hpp"
 #include "signals.hpp"
@@ -13,7 +14,8 @@ namespace tool {
 namespace {
 
 struct generate_options {
-    std::string model, adapter, prompt, system, chat_format;
+    std::string model, prompt, system, chat_format;
+    adapter_list adapters;
     bool raw = false, json = false;
     index_t max_tokens = 256, threads = 0;
     sampler draw;
@@ -23,12 +25,13 @@ struct generate_options {
                   "Examples:\n"
                   "  graft generate --model m.gguf --prompt 'What is graft?'\n"
                   "  graft generate --model m.gguf --adapter out --temperature 0.7 --top-p 0.9 --seed 1 < prompt.txt\n"
+                  "  graft generate --model m.gguf --adapter A:0.7 --adapter B --prompt 'Hello'\n"
                   "  graft generate --model m.gguf --raw --prompt 'Once upon a time' --max-tokens 100 --json");
         o.text("model", model, "PATH", "a GGUF file or a Hugging Face directory")
             .short_form("m")
             .required()
             .also({"model-path"});
-        o.text("adapter", adapter, "PATH", "a PEFT directory or a GGUF adapter").also({"lora", "adapter-path"});
+        adapters.declare(o);
         o.text("prompt", prompt, "TEXT", "what the user says; else it is read from stdin").short_form("p");
         o.text("system", system, "TEXT", "the system turn; else the model's own");
         o.flag("raw", raw, "the prompt is continued as it stands, without turns");
@@ -61,7 +64,7 @@ result<std::string> prompt_text(any_model const& m, generate_options const& o) {
 }
 
 result<int> say(any_model const& m, generate_options const& o) {
-    auto runs = m.generator({o.adapter, o.threads});
+    auto runs = m.generator({o.adapters.choices, o.threads});
     if (!runs) return runs.error();
     auto const prompt = prompt_text(m, o);
     if (!prompt) return prompt.error();
@@ -99,7 +102,7 @@ result<int> say(any_model const& m, generate_options const& o) {
 int generate(arguments const& all) {
     generate_options o;
     auto declared = o.declare();
-    auto const parsed = declared.parse(all);
+    auto const parsed = declared.parse(adapter_list::gather(all));
     if (!parsed) return refuse(parsed.error(), wants_json(all));
     if (!*parsed) return 0;
     if (o.raw && !o.system.empty())

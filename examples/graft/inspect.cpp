@@ -117,13 +117,21 @@ result<findings> of_adapter(std::string const& path) {
     auto const a = read_peft(path);
     if (!a) return a.error();
     f.add("file", path), f.add("kind", "PEFT adapter"), f.add("base", a->base_name),
-        f.add("method", a->rslora ? "rslora" : "lora");
+        f.add("method", std::string(a->rslora ? "rs" : "") + (has_magnitudes(*a) ? "dora" : "lora"));
     f.add("rank", a->rank), f.add("alpha", a->alpha), f.add("targets", a->targets), f.add("pairs", a->pairs.size());
+    nlohmann::json ranks = nlohmann::json::object(), alphas = ranks;
+    for (auto const& p : a->pairs) {
+        if (p.rank != a->rank) ranks[p.module] = p.rank;
+        if (alpha_of(*a, p) != a->alpha) alphas[p.module] = alpha_of(*a, p);
+    }
+    if (!ranks.empty()) f.add("rank_pattern", ranks);
+    if (!alphas.empty()) f.add("alpha_pattern", alphas);
     double numbers = 0;
     for (auto const& p : a->pairs) {
         f.add_tensor(p.module + ".lora_A", "F32", {p.rank, p.in}, p.a.size() * sizeof(float));
         f.add_tensor(p.module + ".lora_B", "F32", {p.out, p.rank}, p.b.size() * sizeof(float));
-        numbers += static_cast<double>(p.a.size() + p.b.size());
+        if (!p.m.empty()) f.add_tensor(p.module + ".lora_magnitude_vector", "F32", {p.out}, p.m.size() * sizeof(float));
+        numbers += static_cast<double>(p.a.size() + p.b.size() + p.m.size());
     }
     f.add("parameters", static_cast<std::uint64_t>(numbers));
     return f;
@@ -135,7 +143,12 @@ result<findings> of_checkpoint(std::string const& path) {
     if (!c) return c.error();
     f.add("file", path), f.add("kind", "checkpoint, verified"), f.add("step", c->step);
     for (auto const& [key, value] : c->manifest.items()) f.add(key, value);
-    for (auto const& b : c->blobs) f.add_tensor(b.name, "F32", {b.bytes.size() / sizeof(float)}, b.bytes.size());
+    for (auto const& b : c->blobs) {
+        bool const half = b.name.ends_with("16"), wide = b.name.ends_with("f64"), single = b.name.ends_with("f32");
+        std::size_t const each = half ? 2 : wide ? 8 : single ? 4 : 1;
+        std::string const type = each == 1 ? "U8" : b.name.ends_with("bf16") ? "BF16" : "F" + std::to_string(8 * each);
+        f.add_tensor(b.name, type, {b.bytes.size() / each}, b.bytes.size());
+    }
     return f;
 }
 

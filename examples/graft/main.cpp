@@ -55,8 +55,10 @@ constexpr verb verbs[] = {
     {"tokenize", tokenize, "text to token ids"},
     {"detokenize", detokenize, "token ids to text"},
     {"quantize", quantize, "a copy of a model in another weight format"},
+    {"merge", merge, "a copy of a model with adapters merged into its weights"},
+    {"convert", convert, "an adapter in another format: PEFT's directory, llama.cpp's GGUF"},
 };
-constexpr char const* later[] = {"chat", "merge", "convert"};
+constexpr char const* later[] = {"chat"};
 
 void help() {
     std::printf("graft %s: fine-tunes language models where memory is scarce\n\nUsage: graft VERB [OPTIONS]\n\n",

@@ -44,7 +44,7 @@ struct memory_budget {
         return largest(most, [](any_training& s, index_t n) { s.tokens = n; });
     }
     index_t largest_rank() const {
-        return largest(highest_rank(c, how.targets), [](any_training& s, index_t n) { s.rank = n; });
+        return largest(run.adapters.highest_rank(c), [](any_training& s, index_t n) { s.rank = n; });
     }
 
     /// The largest sequence length, rows of a pass, and rank that would fit; what is given otherwise stays.
@@ -89,8 +89,18 @@ struct memory_budget {
             }
             if (fits(how, zeroth_order{})) propose("--strategy zeroth-order, which only runs forward");
         }
-        if (any_training s = how; run.optimizer != "sgd" && (s.optimizer = sgd{}, can_run(s)))
+        auto const with_optimizer = [&](any_optimizer const& other) {
+            any_training s = how;
+            return s.optimizer = other, can_run(s);
+        };
+        if (run.moved.is("adamw") && with_optimizer(adamw8{}))
+            propose("--optimizer adamw8");
+        else if (!run.moved.is("sgd") && with_optimizer(sgd{}))
             propose("--optimizer sgd");
+        if (any_training s = how; run.adapters.is_pissa() && (s.start = adapter_start::kaiming, can_run(s)))
+            propose("--init kaiming");
+        if (any_training s = how; run.adapters.is_dora() && (s.norm = adapter_norm::none, can_run(s)))
+            propose("--method lora");
         if (run.memory_budget > 0) propose("--memory-budget " + std::to_string(memory_of(c, how).total() + reader));
         return hint.empty() ? "a smaller model" : hint;
     }

@@ -38,6 +38,8 @@ struct memory_table {
                          {"block_bytes", m.block},
                          {"head_bytes", m.head},
                          {"adapters_bytes", m.adapters},
+                         {"dora_norms_bytes", m.norms},
+                         {"pissa_copy_bytes", m.offsets},
                          {"gradients_bytes", m.gradients},
                          {"optimizer_bytes", m.optimizer},
                          {"kept_bytes", m.kept},
@@ -64,6 +66,8 @@ struct memory_table {
         line("block that runs or loss, whichever is larger", std::max(m.block, m.head));
         line("stream that is computed with, and its gradient", m.stream);
         line("adapters", m.adapters);
+        line("  of these lengths of rows that DoRA keeps", m.norms);
+        line("  of these what PiSSA started from", m.offsets);
         line("their gradients", m.gradients);
         line("optimizer", m.optimizer);
         line("panels of decoded weights", m.panels);

@@ -80,17 +80,21 @@ option& options::number(char const* name, double& to, double least, double most,
                        (above ? ", up to " : " to ") + shortest(most) + ", with a point for decimals";
             return to = x, "";
         },
-        [&to] { return nlohmann::json(to); });
+        [&to] { return std::isnan(to) ? nlohmann::json() : nlohmann::json(to); });
 }
 
 option& options::choice(char const* name, std::string& to, std::vector<std::string> known, char const* help,
-                        std::vector<not_yet> later) {
+                        std::vector<not_here> none, std::vector<synonym> synonyms) {
     return custom(
         name, "NAME", help,
-        [&to, known, later](std::string const& v) -> std::string {
-            for (auto const& l : later)
-                if (v == l.name) return listed(known) + " (" + l.name + " " + l.why + ")";
+        [&to, known, none, synonyms](std::string const& given) -> std::string {
+            std::string v = given;
+            if (std::find(known.begin(), known.end(), v) == known.end()) std::replace(v.begin(), v.end(), '_', '-');
+            for (auto const& s : synonyms)
+                if (v == s.name) v = s.of;
             if (std::find(known.begin(), known.end(), v) != known.end()) return to = v, "";
+            for (auto const& n : none)
+                if (given == n.name || v == n.name) return listed(known) + " (" + n.name + " " + n.why + ")";
             std::string const close = nearest(v, known);
             return listed(known) + (close.empty() ? "" : " (did you mean " + close + "?)");
         },

@@ -132,18 +132,22 @@ result<void> options::read_config() {
     auto file = mapped_file::open(config, file_access::read);
     if (!file) return file.error();
     auto const bytes = file->bytes();
-    auto json = parse_json({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, config);
+    std::string_view const all_text(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+    auto json = parse_json(all_text, config);
     if (!json) return json.error();
     problem p = usage("not an object of options", "{\"option\": value, ...}", json->type_name());
     p.file = config;
     if (!json->is_object()) return p;
+    auto const in_order = nlohmann::ordered_json::parse(all_text);
     for (auto const& [key, value] : json->items()) {
         std::string name = key;
         std::replace(name.begin(), name.end(), '_', '-');
         option* const o = find(name);
         if (!o || o->name == "config") return unknown("option", key, config);
         std::string text = value.is_string() ? value.get<std::string>() : json_text(value);
-        bool whole = !value.is_object() && !value.is_null() && (o->kind.empty() == value.is_boolean());
+        bool const object = value.is_object() && o->takes_object;
+        if (object) text = in_order[key].dump();
+        bool whole = (object || !value.is_object()) && !value.is_null() && o->kind.empty() == value.is_boolean();
         if (value.is_array()) {
             text.clear();
             for (auto const& x : value) {
@@ -153,7 +157,10 @@ result<void> options::read_config() {
         }
         if (!whole) {
             p.what = "an option cannot have this value", p.where = "key '" + printable(key) + "'";
-            p.expected = o->kind.empty() ? "true or false" : "text or a number", p.got = value.type_name();
+            p.expected = o->kind.empty()   ? "true or false"
+                         : o->takes_object ? "an object, or @FILE"
+                                           : "text or a number";
+            p.got = value.type_name();
             return p;
         }
         if (o->given) continue;  // the command line wins

@@ -27,17 +27,23 @@ struct option {
     bool needed = false, given = false;
     bool of_the_result = true;  // false: a run's numbers do not depend on it
     bool alone = false;         // without a value it means ""
+    bool takes_object = false;  // in a file of options it may be an object, whose order counts
 
     option& also(std::initializer_list<char const*> names) { return aliases.assign(names.begin(), names.end()), *this; }
     option& short_form(char const* c) { return letter = c, *this; }
     option& required() { return needed = true, *this; }
     option& outside() { return of_the_result = false, *this; }
     option& may_stand_alone() { return alone = true, *this; }
+    option& may_be_object() { return takes_object = true, *this; }
 };
 
-/// A value that a later version will take: refused by name, with the reason.
-struct not_yet {
+/// A value that people may expect and that is none here: refused by name, with the reason.
+struct not_here {
     char const *name, *why;
+};
+/// Another name of a value.
+struct synonym {
+    char const *name, *of;
 };
 
 /// Numbers are read without the locale: whole numbers in decimal, others as in JSON. What is out of range, twice given,
@@ -49,10 +55,11 @@ public:
     option& text(char const* name, std::string& to, char const* kind, char const* about);
     option& count(char const* name, index_t& to, index_t least, index_t most, char const* about);
     option& seed(char const* name, std::uint64_t& to, char const* about);
-    /// `above`: the lower bound itself is not allowed.
+    /// `above`: the lower bound itself is not allowed. `to` may be a NaN: not decided yet.
     option& number(char const* name, double& to, double least, double most, char const* about, bool above = false);
+    /// In a value, _ may stand for -.
     option& choice(char const* name, std::string& to, std::vector<std::string> all, char const* about,
-                   std::vector<not_yet> later = {});
+                   std::vector<not_here> none = {}, std::vector<synonym> synonyms = {});
     option& size(char const* name, std::uint64_t& to, char const* about);
     option& flag(char const* name, bool& to, char const* about);
     option& custom(char const* name, char const* kind, char const* about,

@@ -73,7 +73,7 @@ inline result<void> write_output(finetune_options const& o, any_tuner const& t, 
     save_options replace;
     replace.overwrite = true;
     if (auto r = t.save(o.output, replace); !r) return r;
-    std::string const title = "Loss: " + base + ", LoRA of rank " + std::to_string(o.run.rank);
+    std::string const title = "Loss: " + base + ", " + o.run.adapters.text() + ", " + o.run.moved.text();
     if (auto r = write_file(o.plot, loss_plot(log.training, log.validation, title), replace); !r) return r;
     return write_file(o.output + "/run.json", json_text(record, 2) + "\n", replace);
 }

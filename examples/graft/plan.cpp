@@ -138,9 +138,9 @@ result<int> show(plan_options& o, options const& given) {
         return print(j), 0;
     }
     if (o.compare) return print_comparison(others), 0;
-    std::printf("%s; %s, %s of rank %td on %s, passes of %td rows, %td threads\n%s", table.strategy_text.c_str(),
-                o.run.optimizer.c_str(), o.run.method.c_str(), o.run.rank, o.run.target_text().c_str(),
-                o.run.pass_tokens, s.lanes, table.text().c_str());
+    std::printf("%s; %s, %s, passes of %td rows, %td threads\n%s", table.strategy_text.c_str(),
+                o.run.moved.text().c_str(), o.run.adapters.text().c_str(), o.run.pass_tokens, s.lanes,
+                table.text().c_str());
     if (!o.shape.empty())
         std::printf("tokenizer and reader: %td bytes a token, as those of smollm2-135m have\n", bytes_of_a_token);
     if (o.run.memory_budget)

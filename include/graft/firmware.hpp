@@ -21,6 +21,7 @@
 #include <graft/program/scatter.hpp>
 #include <graft/program/sparse.hpp>
 #include <graft/program/triangular.hpp>
+#include <graft/optimizer/geometry.hpp>
 #include <graft/block/llama.hpp>
 #include <graft/block/qwen2.hpp>
 #include <graft/block/shapes.hpp>

@@ -6,8 +6,6 @@
 #include <graft/graft.hpp>
 
 #include <graft/io/any_model.hpp>
-#include <graft/io/mapped_memory.hpp>
+#include <graft/io/merge.hpp>
 #include <graft/io/npy.hpp>
 #include <graft/io/output_folder.hpp>
-#include <graft/io/requantize.hpp>
-#include <graft/io/residency.hpp>

@@ -17,8 +17,15 @@ namespace {
 constexpr transformer_sizes n{.tokens = 4, .width = 8, .heads = 4, .kv_heads = 2, .head = 2, .hidden = 24, .rank = 3};
 
 // Seven maps: q and o 8 × 8, k and v 4 × 8, gate, up and down 24 × 8.
-static_assert(adapter_numbers<llama<lora>>(n) == 3 * (2 * 16 + 2 * 12 + 3 * 32));
-static_assert(adapter_numbers<llama<frozen>>(n) == 0);
+constexpr adapter_settings like{.rank = 3, .alpha = 6};
+static_assert(adapter_numbers<llama<lora>>(like, n) == 3 * (2 * 16 + 2 * 12 + 3 * 32));
+static_assert(adapter_numbers<llama<frozen>>(like, n) == 0);
+// With magnitudes every map has its out numbers more, and keeps as many twice.
+constexpr adapter_settings lengths{.rank = 3, .alpha = 6, .norm = adapter_norm::detached};
+static_assert(adapter_numbers<llama<dora>>(lengths, n) == 3 * (2 * 16 + 2 * 12 + 3 * 32) + 80);
+static_assert(norm_numbers<llama<dora>>(lengths, n) == 2 * 80 && norm_numbers<llama<dora>>(like, n) == 0);
+static_assert(offset_numbers<llama<dora>>(lengths, n) == adapter_numbers<llama<lora>>(like, n));
+static_assert(carries_magnitudes<llama<dora>, float>() && !carries_magnitudes<llama<lora>, float>());
 static_assert(find_shape("qwen2.5-0.5b")->qkv_bias && !find_shape("smollm2-135m")->qkv_bias &&
               find_shape("gpt-5") == nullptr);
 // 358 million numbers in the blocks' maps and 136 million in the head, as the published model has.
@@ -58,31 +65,54 @@ TEST_CASE("block: q, k and v of qwen2 have a bias, nothing else has") {
     CHECK(with == "q_projk_projv_proj");
 }
 
-TEST_CASE("block: adapters lie one after another, start as nothing, and depend on the seed alone") {
-    layer_weights<llama<lora>, float> w;
-    auto m = n;
-    m.targets = target_bit("q_proj") | target_bit("mlp.down_proj");
-    std::vector<float> numbers(static_cast<std::size_t>(adapter_numbers<llama<lora>>(m)), 7), again = numbers;
-    lay_adapters<llama<lora>, float>(w, m, numbers.data(), nullptr, 2.0f);
-    start_adapters<llama<lora>, float>(w, 3, 11);
-    auto const& q = w.of<decltype(llama<lora>::Q)>();
-    auto const& d = w.of<decltype(llama<lora>::D)>();
+TEST_CASE("block: adapters lie one after another, their magnitudes behind them, apart what is kept beside") {
+    layer_weights<llama<dora>, float> w;
+    auto some = lengths;
+    some.targets = target_bit("q_proj") | target_bit("mlp.down_proj");
+    std::vector<float> numbers(static_cast<std::size_t>(adapter_numbers<llama<dora>>(some, n)));
+    std::vector<float> norms(static_cast<std::size_t>(norm_numbers<llama<dora>>(some, n))), gradients = numbers;
+    lay_adapters(w, 2, some, n, adapter_places<float>{numbers.data(), gradients.data(), norms.data()});
+    auto const& q = w.of<decltype(llama<dora>::Q)>();
+    auto const& d = w.of<decltype(llama<dora>::D)>();
     CHECK(q.A.data == numbers.data());
-    CHECK(d.A.data == numbers.data() + 3 * 16);
-    CHECK(d.B.data + 8 * 3 == numbers.data() + numbers.size());
-    CHECK(!w.of<decltype(llama<lora>::K)>().A);
-    float largest = 0;
-    for (index_t i = 0; i < 3 * 8; ++i) {
-        largest = std::max(largest, std::abs(q.A.data[i]));
-        CHECK(q.B.data[i] == 0);
-    }
-    CHECK(largest <= 1 / std::sqrt(8.0f));
-    CHECK(largest > 0.2f);
-    lay_adapters<llama<lora>, float>(w, m, again.data(), nullptr, 2.0f);
-    start_adapters<llama<lora>, float>(w, 3, 11);
-    CHECK(again == numbers);
-    start_adapters<llama<lora>, float>(w, 4, 11);
-    CHECK(again != numbers);
+    CHECK(q.m.data == numbers.data() + 3 * 16);
+    CHECK(d.A.data == q.m.data + 8);
+    CHECK(d.m.data + 8 == numbers.data() + numbers.size());
+    CHECK(d.dm.data + 8 == gradients.data() + gradients.size());
+    CHECK(q.k == norms.data());
+    CHECK(d.squares + 8 == norms.data() + norms.size());
+    CHECK(q.s == 2);
+    CHECK(!q.A0);
+    CHECK(!w.of<decltype(llama<dora>::K)>().A);
+    CHECK(q.place != d.place);
+    auto const before = q.place;
+    lay_adapters(w, 3, some, n, adapter_places<float>{numbers.data()});
+    CHECK(q.place != before);
+    CHECK(!q.dA);
+    CHECK(!q.dm);
+}
+
+TEST_CASE("block: single modules may have another rank and alpha, or no adapter; the last word counts") {
+    unsigned const q = target_bit("q_proj"), v = target_bit("v_proj");
+    adapter_exception const some[] = {
+        {.targets = q, .rank = 5}, {.layer = 1, .rank = 2}, {.layer = 1, .targets = v, .rank = 0}, {.alpha = 12}};
+    adapter_settings s{.rank = 3, .alpha = 6, .exceptions = some};
+    CHECK(s.rank_of(0, q) == 5);
+    CHECK(s.rank_of(0, v) == 3);
+    CHECK(s.rank_of(1, q) == 2);
+    CHECK(s.rank_of(1, v) == 0);
+    CHECK(s.most_rank() == 5);
+    CHECK(s.scale_of(0, q) == doctest::Approx(12.0 / 5));
+    s.targets = v;
+    CHECK(s.rank_of(0, q) == 0);  // exceptions do not adapt what is not a target
+    s.targets = all_targets;
+    CHECK(adapter_numbers<llama<lora>>(s, n, 1) < adapter_numbers<llama<lora>>(s, n, 0));
+    layer_weights<llama<lora>, float> w;
+    std::vector<float> numbers(static_cast<std::size_t>(adapter_numbers<llama<lora>>(s, n, 1)));
+    lay_adapters(w, 1, s, n, adapter_places<float>{numbers.data()});
+    CHECK(w.of<decltype(llama<lora>::Q)>().A.rows == 2);
+    CHECK(!w.of<decltype(llama<lora>::V)>().A);
+    CHECK(w.of<decltype(llama<lora>::D)>().B.data + 8 * 2 == numbers.data() + numbers.size());
 }
 
 TEST_CASE("block: LoRA divides alpha by the rank, rsLoRA by its root") {

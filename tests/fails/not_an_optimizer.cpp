@@ -2,7 +2,7 @@
 // A type given as optimizer that does not say how much it remembers.
 // expects: Optimizer
 // expects: forgetful
-// expects: state_per_parameter
+// expects: state_bytes
 #include <graft/optimizer/adamw.hpp>
 #include <graft/strategy/mesp.hpp>
 #include <graft/train/trainer.hpp>
@@ -10,7 +10,7 @@
 using namespace graft;
 
 struct forgetful {
-    template <class T> void apply(update<T> const& u, workers const&) const { u.parameters[0] -= u.gradients[0]; }
+    template <class T> void apply(update<T> const& u) const { u.parameters[0] -= u.gradients[0]; }
 };
 
 #ifdef RIGHT

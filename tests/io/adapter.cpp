@@ -23,19 +23,13 @@ adapter opened(std::filesystem::path const& path, model_config const& c) {
     return std::move(*r);
 }
 
-/// The problem of an adapter whose config has been changed; its tensors are good.
-template <class Change>
-problem config_problem(Change&& change) {
-    scratch_folder folder;
-    auto const c = make_tiny_model(architecture::llama).config;
-    auto const path = (folder.path / "a").string();
-    succeed(write_peft(path, make_tiny_adapter(c)));
-    auto json = nlohmann::json::parse(read_file(path + "/adapter_config.json"));
-    change(json);
-    succeed(write_file(path + "/adapter_config.json", json.dump(), {true, {}, {}}));
-    auto const r = open_adapter(path, c);
-    REQUIRE_FALSE(r.ok());
-    return r.error();
+/// Magnitudes for every pair.
+adapter with_magnitudes(adapter a) {
+    std::uint64_t which = 0;
+    for (auto& p : a.pairs)
+        for (index_t o = 0; o < p.out; ++o)
+            p.m.push_back(static_cast<float>(0.5 + uniform(9, which, 0, static_cast<std::uint64_t>(o)))), which += 1;
+    return a;
 }
 
 /// s B A of every pair, by module: what two files must agree on, however they spell it.
@@ -78,6 +72,59 @@ TEST_CASE("adapter: row orders are each other's inverse, and pairs 2i, 2i + 1 ar
     to_half_split(turned, 2, 6, 2);
     CHECK(turned == rows);
     CHECK_THROWS(to_interleaved(turned, 2, 6, 3));
+}
+
+TEST_CASE("adapter: row orders of a pair are those of its B and its m") {
+    lora_pair p{"q", 1, 1, 4, {1}, {0, 1, 2, 3}, {10, 11, 12, 13}};
+    to_interleaved(p, 1, 4);
+    CHECK(p.b == std::vector<float>{0, 2, 1, 3});
+    CHECK(p.m == std::vector<float>{10, 12, 11, 13});
+    to_half_split(p, 1, 4);
+    CHECK(p.m == std::vector<float>{10, 11, 12, 13});
+    to_half_split(p, 0, 4);
+    CHECK(p.b == std::vector<float>{0, 1, 2, 3});
+}
+
+TEST_CASE("adapter: DoRA's magnitudes, ranks and alphas of single modules go through PEFT's directory unchanged") {
+    for (bool const dora : {false, true})
+        for (bool const rslora : {false, true}) {
+            scratch_folder folder;
+            auto const c = make_tiny_model(architecture::llama).config;
+            auto a = make_tiny_adapter(c);
+            if (dora) a = with_magnitudes(std::move(a));
+            auto const other = make_tiny_adapter(c, 2);
+            a.rslora = rslora;
+            a.pairs[3].rank = 2, a.pairs[3].a = other.pairs[3].a, a.pairs[3].b = other.pairs[3].b;
+            a.pairs[3].alpha = 5, a.pairs[8].alpha = 24.1;
+            succeed(write_peft((folder.path / "a").string(), a));
+            CHECK(opened(folder.path / "a", c) == a);
+            auto const json = nlohmann::json::parse(read_file(folder.path / "a/adapter_config.json"));
+            CHECK(json["use_dora"] == dora);
+            CHECK(json["rank_pattern"] == nlohmann::json{{"model.layers.0.self_attn.o_proj", 2}});
+            CHECK(json["alpha_pattern"] ==
+                  nlohmann::json{{"model.layers.0.self_attn.o_proj", 5}, {"model.layers.1.self_attn.k_proj", 24.1}});
+            CHECK(scale(a, a.pairs[3]) == doctest::Approx(rslora ? 5 / std::sqrt(2.0) : 2.5));
+            auto const file = mapped_file::open((folder.path / "a/adapter_model.safetensors").string());
+            auto const s = parse_safetensors(file->bytes(), "f");
+            CHECK(s->tensors.size() == (dora ? 42 : 28));
+            CHECK(std::any_of(s->tensors.begin(), s->tensors.end(), [](auto const& t) {
+                      return t.name == "base_model.model.model.layers.1.mlp.up_proj.lora_magnitude_vector" &&
+                             t.shape == std::vector<std::uint64_t>{64};
+                  }) == dora);
+            CHECK((read_file(folder.path / "a/README.md").find("A DoRA adapter") != std::string::npos) == dora);
+            auto const gguf = write_adapter_gguf((folder.path / "a.gguf").string(), a, c);
+            CHECK(gguf.ok() == !dora);
+            if (dora) {
+                CHECK(gguf.error().why == cause::mismatch);
+                CHECK(gguf.error().what.find("llama.cpp") != std::string::npos);
+                CHECK(gguf.error().hint.find("graft merge") != std::string::npos);
+                CHECK_FALSE(std::filesystem::exists(folder.path / "a.gguf"));
+            } else {
+                auto const back = opened(folder.path / "a.gguf", c);  // one alpha: the others' went into B
+                check_close(back, a, 1e-6);
+                CHECK(std::all_of(back.pairs.begin(), back.pairs.end(), [](auto const& p) { return p.alpha == 0; }));
+            }
+        }
 }
 
 TEST_CASE("adapter: PEFT's directory is written and read without a change") {
@@ -157,112 +204,56 @@ TEST_CASE("adapter: a GGUF adapter has the same effect; without rsLoRA it is the
         }
 }
 
-TEST_CASE("adapter: patterns of PEFT are honoured, and folded into B") {
+TEST_CASE("adapter: patterns of PEFT are honoured, the first key that matches first") {
     scratch_folder folder;
     auto const c = make_tiny_model(architecture::llama).config;
     auto const a = make_tiny_adapter(c);
     auto const path = (folder.path / "a").string();
     succeed(write_peft(path, a));
-    auto json = nlohmann::json::parse(read_file(path + "/adapter_config.json"));
-    json["alpha_pattern"] = {{"q_proj", 32}, {R"(^model\.layers\.1\.mlp\.up_proj)", 8}};
-    json["rank_pattern"] = {{"layers.0.self_attn.v_proj", 4}};
-    json["target_modules"] = ".*proj";
-    json["unknown_but_off"] = nlohmann::json::array();
-    succeed(write_file(path + "/adapter_config.json", json.dump(), {true, {}, {}}));
-    auto const b = opened(path, c);
+    auto const text = read_file(path + "/adapter_config.json");
+    auto const with = [&](std::string const& alphas, std::string const& more = R"("target_modules": ".*proj")") {
+        auto json = nlohmann::json::parse(text);
+        json.erase("alpha_pattern"), json.erase("rank_pattern"), json.erase("target_modules");
+        json["unknown_but_off"] = nlohmann::json::array();
+        auto const start = json.dump();
+        succeed(write_file(path + "/adapter_config.json",
+                           start.substr(0, start.size() - 1) + R"(, "alpha_pattern": )" + alphas + ", " + more + "}",
+                           {true, {}, {}}));
+        return opened(path, c);
+    };
+    auto const of = [](adapter const& b, char const* module) {
+        return alpha_of(b, *std::find_if(b.pairs.begin(), b.pairs.end(), [&](auto& p) { return p.module == module; }));
+    };
+    auto const b =
+        with(R"({"q_proj": 32, "^model\\.layers\\.1\\.mlp\\.(up|gate)_proj": 8, "layers.[0-3].mlp.up_proj": 4})",
+             R"("rank_pattern": {"layers.0.self_attn.v_proj": 4}, "target_modules": ["q_proj", "all-linear"])");
     CHECK(b.alpha == 16);
-    auto const was = deltas(a), now = deltas(b);
-    auto const ratio = [&](char const* module) { return now.at(module)[5] / was.at(module)[5]; };
-    CHECK(ratio("model.layers.1.self_attn.q_proj") == doctest::Approx(2));
-    CHECK(ratio("model.layers.0.self_attn.q_proj") == doctest::Approx(2));
-    CHECK(ratio("model.layers.1.mlp.up_proj") == doctest::Approx(0.5));
-    CHECK(ratio("model.layers.0.mlp.up_proj") == doctest::Approx(1));
-    CHECK(ratio("model.layers.0.self_attn.k_proj") == doctest::Approx(1));
-}
-
-TEST_CASE("adapter: PEFT's rule of patterns, without regular expressions") {
-    using detail::pattern_names;
-    CHECK(*pattern_names("q_proj", "model.layers.0.self_attn.q_proj"));
-    CHECK(*pattern_names("self_attn.q_proj", "model.layers.0.self_attn.q_proj"));
-    CHECK(*pattern_names("self_attn.q.proj", "model.layers.0.self_attn.q_proj"));
-    CHECK_FALSE(*pattern_names(R"(self_attn.q\.proj)", "model.layers.0.self_attn.q_proj"));
-    CHECK_FALSE(*pattern_names("proj", "model.layers.0.self_attn.q_proj"));
-    CHECK_FALSE(*pattern_names("^self_attn.q_proj", "model.layers.0.self_attn.q_proj"));
-    CHECK(*pattern_names("^lm_head", "lm_head"));
-    for (char const* operators : {"q_proj|k_proj", "(a+)+", "layers.[01]", "a$", "", "\\d", "x*"})
-        CHECK_FALSE(pattern_names(operators, "model.q_proj").has_value());
-}
-
-TEST_CASE("adapter: what adapter_config.json must not say is named") {
-    auto const key = [](auto&& change) { return config_problem(change).where; };
-    CHECK(key([](auto& j) { j["peft_type"] = "IA3"; }) == "key 'peft_type'");
-    CHECK(key([](auto& j) { j.erase("peft_type"); }) == "key 'peft_type'");
-    CHECK(key([](auto& j) { j["use_dora"] = true; }) == "key 'use_dora'");
-    CHECK(key([](auto& j) { j["modules_to_save"] = {"lm_head"}; }) == "key 'modules_to_save'");
-    CHECK(key([](auto& j) { j["kasa_config"] = {{"x", 1}}; }) == "key 'kasa_config'");
-    CHECK(key([](auto& j) { j["use_bdlora"] = true; }) == "key 'use_bdlora'");
-    CHECK(key([](auto& j) { j["trainable_token_indices"] = {1}; }) == "key 'trainable_token_indices'");
-    CHECK(key([](auto& j) { j["fan_in_fan_out"] = true; }) == "key 'fan_in_fan_out'");
-    CHECK(key([](auto& j) { j["lora_bias"] = true; }) == "key 'lora_bias'");
-    CHECK(key([](auto& j) { j["bias"] = "all"; }) == "key 'bias'");
-    CHECK(key([](auto& j) { j["task_type"] = "SEQ_CLS"; }) == "key 'task_type'");
-    CHECK(key([](auto& j) { j["init_lora_weights"] = "pissa"; }) == "key 'init_lora_weights'");
-    CHECK(key([](auto& j) { j["init_lora_weights"] = "mica"; }) == "key 'init_lora_weights'");
-    CHECK(key([](auto& j) { j["r"] = 0; }) == "key 'r'");
-    CHECK(key([](auto& j) { j["r"] = 4.0; }) == "key 'r'");
-    CHECK(key([](auto& j) { j["r"] = 8; }).substr(0, 7) == "tensor ");
-    CHECK(key([](auto& j) { j["lora_alpha"] = 0; }) == "key 'lora_alpha'");
-    CHECK(key([](auto& j) { j["lora_alpha"] = "x"; }) == "key 'lora_alpha'");
-    CHECK(key([](auto& j) { j["rank_pattern"] = {{"q_proj", 2}}; }).substr(0, 7) == "tensor ");
-    CHECK(key([](auto& j) { j["rank_pattern"] = {{"q_(proj)", 2}}; }) == "key 'rank_pattern'");
-    CHECK(key([](auto& j) { j["rank_pattern"] = 3; }) == "key 'rank_pattern'");
-    CHECK(key([](auto& j) { j["alpha_pattern"] = {{"q_proj", 2}, {"self_attn.q_proj", 3}}; }) == "key 'alpha_pattern'");
-    CHECK(key([](auto& j) { j["alpha_pattern"] = {{"q_proj", -2}}; }) == "key 'alpha_pattern'");
-    CHECK(key([](auto& j) { j["target_modules"] = {"q_proj"}; }) == "module 'model.layers.0.mlp.down_proj'");
-    CHECK(key([](auto& j) { j["target_modules"] = {1}; }) == "key 'target_modules'");
-}
-
-TEST_CASE("adapter: what its tensors must not be is named") {
-    scratch_folder folder;
-    auto const c = make_tiny_model(architecture::llama).config;
-    auto const path = (folder.path / "a").string();
-    succeed(write_peft(path, make_tiny_adapter(c)));
-    std::vector<float> numbers(4 * 64, 0.5f);
-    auto const with = [&](std::vector<tensor_to_write> const& tensors) {
-        succeed(write_safetensors(path + "/adapter_model.safetensors", tensors, {}, {true, {}, {}}));
+    CHECK(of(b, "model.layers.1.self_attn.q_proj") == 32);
+    CHECK(of(b, "model.layers.0.self_attn.q_proj") == 32);
+    CHECK(of(b, "model.layers.1.mlp.up_proj") == 8);
+    CHECK(of(b, "model.layers.1.mlp.gate_proj") == 8);
+    CHECK(of(b, "model.layers.0.mlp.up_proj") == 4);
+    CHECK(of(b, "model.layers.0.self_attn.k_proj") == 16);
+    CHECK(b.pairs[0].a == a.pairs[0].a);
+    CHECK(b.pairs[0].b == a.pairs[0].b);
+    // nlohmann's objects are sorted; the file's order is what counts.
+    CHECK(of(with(R"({"self_attn.q_proj": 2, "q_proj": 3})"), "model.layers.0.self_attn.q_proj") == 2);
+    CHECK(of(with(R"({"q_proj": 3, "self_attn.q_proj": 2})"), "model.layers.0.self_attn.q_proj") == 3);
+    CHECK(of(with(R"({"proj": 3})"), "model.layers.0.self_attn.q_proj") == 16);
+    // Other objects, and objects in lists, have keys as well.
+    CHECK(of(with(R"({"q_proj": 3})", R"("runtime_config": {"alpha_pattern": {"q_proj": 9}, "x": [{"q_proj": 1}]})"),
+             "model.layers.0.self_attn.q_proj") == 3);
+    auto const named = [&](std::string const& pattern) {
+        auto json = nlohmann::json::parse(text);
+        json["target_modules"] = pattern;
+        succeed(write_file(path + "/adapter_config.json", json.dump(), {true, {}, {}}));
         return open_adapter(path, c);
     };
-    std::string const q = "base_model.model.model.layers.0.self_attn.q_proj";
-    auto const tensor = [&](std::string const& name, std::vector<std::uint64_t> shape, std::string_view type = "F32") {
-        std::uint64_t bytes = find_safetensors_type(type)->bytes;
-        for (auto d : shape) bytes *= d;
-        return tensor_to_write{name, type, std::move(shape),
-                               std::as_bytes(std::span(numbers)).first(static_cast<std::size_t>(bytes))};
-    };
-    auto const a = tensor(q + ".lora_A.weight", {4, 32}), b = tensor(q + ".lora_B.weight", {32, 4});
-    CHECK(with({a, b}).ok());
-    CHECK(with({tensor(q + ".lora_A.weight", {4, 32}, "F16"), tensor(q + ".lora_B.weight", {32, 4}, "BF16")}).ok());
-    CHECK(with({}).error().why == cause::mismatch);
-    CHECK(with({a}).error().what == "has no lora_B beside it");
-    CHECK(with({b}).error().what == "has no lora_A beside it");
-    CHECK(with({a, tensor(q + ".lora_B.weight", {4, 32})}).error().what == "does not fit its lora_A");
-    CHECK(with({tensor(q + ".lora_A.weight", {32, 4}), b}).error().what ==
-          "does not have the rank of adapter_config.json");
-    CHECK(with({a, tensor(q + ".lora_B.weight", {32, 4, 1})}).error().what == "is not a matrix");
-    CHECK(with({a, b, tensor(q + ".lora_magnitude_vector", {32})}).error().what.find("DoRA") != std::string::npos);
-    CHECK(with({a, b, tensor("base_model.model.model.embed_tokens.lora_embedding_A", {4, 8})})
-              .error()
-              .what.find("embedding") != std::string::npos);
-    CHECK(with({a, b, tensor(q + ".lora_C.weight", {4})}).error().what == "is not a tensor of a LoRA adapter");
-    CHECK(with({tensor(q + ".lora_A.weight", {4, 8}, "I64"), b}).error().got == "I64");
-    CHECK(with({tensor(q + ".lora_A.weight", {4, 31}), b}).error().why == cause::mismatch);
-    auto const far = with({tensor("base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight", {4, 32}),
-                           tensor("base_model.model.model.layers.7.self_attn.q_proj.lora_B.weight", {32, 4})});
-    CHECK(far.error().got == "model.layers.7.self_attn.q_proj, which is not in the model");
-    numbers[5] = std::numeric_limits<float>::quiet_NaN();
-    CHECK(with({a, b}).error().what == "a number is not finite");
-    std::filesystem::rename(path + "/adapter_model.safetensors", path + "/adapter_model.bin");
-    CHECK(open_adapter(path, c).error().what == "is a Python pickle and is not read");
+    CHECK(named(R"(model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|up|gate|down)_proj)").ok());
+    CHECK(named(R"(^(?!.*visual).*_proj$)").ok());
+    CHECK(named("all-linear").ok());
+    CHECK(named(".*_pro").error().where == "module 'model.layers.0.mlp.down_proj'");
+    CHECK(named("(?i).*_PROJ").error().where == "key 'target_modules'");
 }
 
 TEST_CASE("adapter: one for another model is refused with the first three differences") {
@@ -341,6 +332,14 @@ TEST_CASE("adapter: what a GGUF adapter must not be is named") {
     auto const folded = with([](auto& e) { e.set("adapter.lora.alpha", 0.0f); });
     REQUIRE(folded.ok());
     CHECK(scale(*folded, folded->pairs[0]) == 1);
+    auto mixed = make_tiny_adapter(c);
+    auto const small = make_tiny_adapter(c, 2);
+    mixed.pairs[5] = small.pairs[5];
+    succeed(write_adapter_gguf(good, mixed, c, {true, {}, {}}));
+    auto const each = with([](auto& e) { e.remove("adapter.lora.alpha"); });
+    REQUIRE(each.ok());
+    for (auto const& p : each->pairs) CHECK(scale(*each, p) == 1);
+    CHECK(each->pairs[5].b == mixed.pairs[5].b);
 }
 
 TEST_CASE("adapter: what is not finite is not saved, and a failed save leaves nothing") {
@@ -359,6 +358,18 @@ TEST_CASE("adapter: what is not finite is not saved, and a failed save leaves no
     CHECK(write_peft((folder.path / "x").string(), a).error().why == cause::diverged);
     CHECK(write_adapter_gguf((folder.path / "x").string(), a, c).error().where ==
           "module 'model.layers.0.self_attn.o_proj'");
+    a.pairs[3].b[7] = 0;
+    auto const refused = [&](adapter const& bad) { return write_peft((folder.path / "x").string(), bad).error(); };
+    a = with_magnitudes(std::move(a));
+    auto bad = a;
+    bad.pairs[2].m[1] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(refused(bad).why == cause::diverged);
+    bad = a, bad.pairs[2].m.clear();
+    CHECK(refused(bad).what.find("magnitudes") != std::string::npos);
+    bad = a, bad.pairs[2].m.pop_back();
+    CHECK(refused(bad).what.find("magnitudes") != std::string::npos);
+    bad = a, bad.pairs[2].alpha = -1;
+    CHECK(refused(bad).what == "its alpha cannot be written");
     CHECK_FALSE(std::filesystem::exists(folder.path / "x"));
 }
 
@@ -373,7 +384,7 @@ TEST_CASE("adapter: every truncation and every value of every byte of its config
                whole = read_file(folder.path / "a.gguf");
     std::string const config =
         R"({"peft_type":"LORA","r":1,"lora_alpha":16,"target_modules":["q_proj"],"bias":"none",)"
-        R"("rank_pattern":{"q_proj":1},"alpha_pattern":{},)"
+        R"("rank_pattern":{"(.*)q_pr[n-p]j":1},"alpha_pattern":{"v":2,"q_proj":3},"use_dora":false,)"
         R"("task_type":"CAUSAL_LM","use_rslora":false,"init_lora_weights":true,"base_model_name_or_path":"x"})";
     std::size_t read = 0, refused = 0;
     auto const text = as_bytes(config);

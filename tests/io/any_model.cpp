@@ -55,8 +55,8 @@ fit_settings steps(index_t n) {
     s.steps = n, s.rate.peak = 0.01, s.evaluate_every = 2;
     return s;
 }
-bool same(std::span<float const> a, std::span<float const> b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+bool same(auto a, auto b) {
+    return a.size_bytes() == b.size_bytes() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 }  // namespace
@@ -140,13 +140,24 @@ TEST_CASE("any model: an adapter that was saved, in either format, answers and e
             CHECK(fresh.evaluate(d.held_out()).mean() != loss);
             REQUIRE(fresh.load(saved));
             CHECK(fresh.evaluate(d.held_out()).mean() == loss);
-            auto g = m.generator({.adapter = saved, .lanes = 1});
+            auto g = m.generator({.adapters = {{saved, 1}}, .lanes = 1});
             REQUIRE(g);
             auto const again = g->generate("the 1", {.max_tokens = 12});
             REQUIRE(again);
             CHECK(again->ids == said->ids);
             CHECK(again->text == said->text);
         }
+        auto g = m.generator({.lanes = 1});  // one adapter after another, the model stays open
+        REQUIRE(g);
+        REQUIRE(g->add(b.path("out")).value() == 0);
+        REQUIRE(g->add(b.path("out"), 0).value() == 1);
+        CHECK_FALSE(g->add(b.path("nothing")));
+        for (int const which : {-1, 0, 1, 0, -1}) {
+            CAPTURE(which);
+            g->use(which);
+            CHECK(g->generate("the 1", {.max_tokens = 12})->ids == (which == 0 ? said->ids : untrained->ids));
+        }
+        CHECK_THROWS(g->use(2));
         auto low = small();
         low.rank = 2;
         auto narrow = tuner_of(m, low);
@@ -261,7 +272,7 @@ TEST_CASE("any model: what cannot be done is said") {
     CHECK_FALSE(any_model::open(b.model, "klingon"));
     auto const m = b.open();
     CHECK_FALSE(m.read_data(b.path("nothing.jsonl")));
-    CHECK_FALSE(m.generator({.adapter = b.path("nothing")}));
+    CHECK_FALSE(m.generator({.adapters = {{b.path("nothing"), 1}}}));
     auto forward = small();
     forward.strategy = inference{}, forward.optimizer = sgd{};
     auto t = tuner_of(m, forward);

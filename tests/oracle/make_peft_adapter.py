@@ -44,8 +44,8 @@ def main():
     parser.add_argument("--targets", nargs="+", default=ALL)
     parser.add_argument("--rslora", action="store_true")
     parser.add_argument("--dora", action="store_true")
-    parser.add_argument("--rank-pattern", type=str, default="", help="NAME=RANK,...: other ranks for some maps")
-    parser.add_argument("--alpha-pattern", type=str, default="", help="NAME=ALPHA,...")
+    parser.add_argument("--rank-pattern", type=str, default="", help="KEY=RANK;...: other ranks for some maps")
+    parser.add_argument("--alpha-pattern", type=str, default="", help="KEY=ALPHA;...")
     parser.add_argument("--strength", type=float, default=0.02, help="standard deviation of B")
     parser.add_argument("--train", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
@@ -57,7 +57,7 @@ def main():
 
     torch.manual_seed(options.seed)
     base = tiny_base() if options.tiny else common.load_base(options.base, threads=2)
-    pattern = lambda text, kind: {k: kind(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}
+    pattern = lambda text, kind: {k: kind(v) for k, v in (pair.split("=") for pair in text.split(";") if pair)}
     alpha = int(options.alpha) if options.alpha == int(options.alpha) else options.alpha
     model = peft.get_peft_model(
         base,

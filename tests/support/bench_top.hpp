@@ -16,14 +16,15 @@ inline constexpr transformer_sizes bench_sizes{
 
 template <class Block>
 struct bench_top {
-    static constexpr transformer_sizes const& n = bench_sizes;
+    transformer_sizes n;
     using runs = machine<Block, double>;
     typename runs::plan plan;
     typename runs::packed packed{plan};
     layer_weights<Block, double> weights;
     std::deque<std::vector<std::byte>> matrices;
     std::deque<std::vector<float>> vectors;
-    std::vector<double> adapters, gradients, cosines, sines, entry, exit, gradient, cotangent;
+    std::vector<double> adapters, gradients, cosines, sines, entry, exit, gradient, cotangent,
+        norms;
     std::vector<index_t> first_key{0, 0, 0, 0, 0, 5, 5, 5, 5};
     surroundings<double> around;
     workers on;
@@ -31,8 +32,8 @@ struct bench_top {
     poisoned_memory memory;
 
     template <class Strategy>
-    explicit bench_top(Strategy s)
-        : plan(make_plan(runs::code, make_schedule(runs::code, s, n), n, {sizeof(double), 1})),
+    explicit bench_top(Strategy s, transformer_sizes const& sizes = bench_sizes)
+        : n(sizes), plan(make_plan(runs::code, make_schedule(runs::code, s, n), n, {sizeof(double), 1})),
           panel(static_cast<std::size_t>(product_panel_bytes<double>) + 64),
           memory(plan.scratch_bytes + plan.kept_bytes + 64) {
         std::uint64_t seed = 100;
@@ -57,12 +58,20 @@ struct bench_top {
                 w.w = vector(n.width, seed);
             }
             if constexpr (requires { w.A; }) {
-                fill(adapters, n.rank * 2 * n.width, 0.5);
+                fill(adapters, (n.rank * 2 + (n.norm == adapter_norm::none ? 0 : 1)) * n.width, 0.5);
                 gradients.resize(adapters.size());
                 w.A = {adapters.data(), n.rank, n.width}, w.B = {adapters.data() + n.rank * n.width, n.width, n.rank};
                 w.dA = {gradients.data(), n.rank, n.width},
                 w.dB = {gradients.data() + n.rank * n.width, n.width, n.rank};
                 w.s = 0.7;
+                if constexpr (requires { w.m; })
+                    if (n.norm != adapter_norm::none) {
+                        auto const m = adapters.data() + n.rank * 2 * n.width;
+                        for (index_t o = 0; o < n.width; ++o) m[o] += 1.5;
+                        norms.resize(static_cast<std::size_t>(2 * n.width));
+                        w.m = {m, n.width, 1}, w.dm = {gradients.data() + n.rank * 2 * n.width, n.width, 1};
+                        w.k = norms.data(), w.squares = norms.data() + n.width;
+                    }
             }
         });
         index_t const half = n.head / 2;
@@ -98,14 +107,27 @@ struct bench_top {
                 true,
                 nullptr};
     }
+    /// Lengths of rows as the adapters are now.
+    void refresh() {
+        weights.visit([&](auto, auto& w) {
+            if constexpr (requires { w.m; }) {
+                std::vector<double> space(
+                    static_cast<std::size_t>(norm_scratch<double>(n.width, n.width, n.rank)));
+                row_squares(w, n, workspace<double>{space.data(), &on}, on);
+                refresh_norms(w, n, workspace<double>{space.data(), &on}, on);
+            }
+        });
+    }
     /// <cotangent, block(entry)>
     double value() {
+        refresh();
         runs::forward(place());
         double s = 0;
         for (std::size_t i = 0; i < exit.size(); ++i) s += cotangent[i] * exit[i];
         return s;
     }
     void pull() {
+        refresh();
         runs::forward(place());
         gradient = cotangent;
         runs::backward(place());

@@ -91,7 +91,7 @@ struct rig {
     double loss(sample const& s = {}) { return t.evaluate(s.view()) * s.scale; }
     std::vector<T> parameters() { return {t.parameters().begin(), t.parameters().end()}; }
     std::vector<std::byte> stored() { return {t.parameter_bytes().begin(), t.parameter_bytes().end()}; }
-    index_t each() const { return adapter_numbers<Block>(t.dimensions()); }
+    index_t each() const { return adapter_numbers<Block>(how.adapter(), t.dimensions()); }
 };
 
 /// ‖a − b‖ / ‖b‖

@@ -21,6 +21,7 @@ struct chat_model_options {
     graft::index_t layers = 2, width = 32;
     std::uint64_t seed = 1;
     float scale = 1;  // of the first matrix; infinity makes every loss a NaN
+    int broken = -1;  // a byte whose embedding is infinite: a row of data with it has no finite loss, others have
 };
 
 /// Two layers, 260 tokens (all bytes, two merges, ChatML's control tokens), random weights in f32.
@@ -29,6 +30,7 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
     model_config c;
     c.arch = o.arch, c.layers = o.layers, c.width = o.width, c.heads = 2, c.kv_heads = 1, c.head = 16, c.hidden = 256,
     c.context = 512;
+    c.tied_head = o.broken < 0;
     c.qkv_bias = o.arch == architecture::qwen2;
     std::vector<std::string> tokens;
     std::vector<std::int32_t> types;
@@ -80,6 +82,7 @@ inline void write_chat_model(std::string const& path, chat_model_options const& 
         double const bound = matrix ? std::sqrt(3.0 / static_cast<double>(e.shape[1])) : 0;
         for (std::size_t i = 0; matrix && i < count; ++i)
             numbers[i] = static_cast<float>(bound * (2 * uniform(o.seed, stream, 0, i) - 1)) * (first ? o.scale : 1.0f);
+        if (first && o.broken >= 0) numbers[static_cast<std::size_t>(o.broken * c.width)] = INFINITY;
         REQUIRE(out.write(std::as_bytes(std::span(numbers))));
     }
     REQUIRE(out.commit());

@@ -44,10 +44,42 @@ TEST_CASE(
         {{"--warmup-steps", "3", "--warmup-ratio", "0.1"}, "--warmup-steps and --warmup-ratio"},
         {{"--resume", "--overwrite"}, "--resume and --overwrite"},
         {{"--resume=yes"}, "takes no value"},
-        {{"--optimizer", "foo"}, "expected adamw or sgd"},
+        {{"--optimizer", "foo"}, "expected adamw, adamw8, sgd, lion, muon or stiefel"},
         {{"--optimizer", "adam"}, "did you mean adamw?"},
-        {{"--optimizer", "stiefel"}, "stiefel comes with a later version"},
-        {{"--method", "dora"}, "dora comes with a later version"},
+        {{"--method", "stiefel"}, "stiefel is an optimizer"},
+        {{"--method", "doar"}, "did you mean dora?"},
+        {{"--retraction", "polar"}, "Try: --optimizer stiefel, or no --retraction"},
+        {{"--stiefel-momentum", "sgd"}, "expected --optimizer stiefel"},
+        {{"--momentum", "0.9"}, "expected --optimizer sgd, muon or stiefel, got --optimizer adamw"},
+        {{"--momentum", "1", "--optimizer", "sgd"}, "--momentum"},
+        {{"--optimizer", "stiefel", "--momentum", "0.9"}, "--stiefel-momentum sgd, or --beta1"},
+        {{"--optimizer", "sgd", "--nesterov"}, "looks ahead along a momentum"},
+        {{"--optimizer", "muon", "--nesterov"}, "expected --optimizer sgd"},
+        {{"--no-nesterov"}, "expected --optimizer muon"},
+        {{"--beta1", "0.9", "--optimizer", "sgd"}, "--beta1 has no meaning here"},
+        {{"--adam-beta2", "1"}, "--beta2"},
+        {{"--adam-epsilon", "1e-6", "--optimizer", "lion"}, "expected --optimizer adamw, adamw8 or stiefel"},
+        {{"--adam-epsilon", "0"}, "above 0"},
+        {{"--lr-ratio-b", "-1"}, "--lr-ratio-b"},
+        {{"--optimizer", "stiefel", "--adapter-type", "f16"}, "--adapter-type f32"},
+        {{"--optimizer", "stiefel", "--init", "gaussian"}, "--init pissa, or no --init"},
+        {{"--init", "loftq"}, "expected kaiming, gaussian, orthogonal or pissa"},
+        {{"--rank-pattern", "q_proj=4"}, "an object of JSON, or @FILE"},
+        {{"--rank-pattern", "[4]"}, R"({"PATTERN": NUMBER, ...} or @FILE)"},
+        {{"--rank-pattern", "{}"}, R"({"PATTERN": NUMBER, ...} or @FILE)"},
+        {{"--rank-pattern", R"({"q_proj": 4.5})"}, "whole numbers from 1 to 4096"},
+        {{"--rank-pattern", R"({"q_proj": 0})"}, "whole numbers from 1 to 4096"},
+        {{"--rank-pattern", R"({"q_proj": 4, "q_proj": 5})"}, "--rank-pattern"},
+        {{"--rank-pattern", R"({"q_(proj": 4})"}, "--rank-pattern cannot have this value: expected patterns"},
+        {{"--rank-pattern", "@no-file"}, "a file that can be read"},
+        {{"--alpha-pattern", R"({"q_proj": "8"})"}, "numbers above 0"},
+        {{"--scheduler", "polynomial"}, "expected cosine, linear, constant, cosine-with-restarts or inverse-sqrt"},
+        {{"--num-cycles", "2"}, "--scheduler cosine-with-restarts, or no --num-cycles"},
+        {{"--lr-min", "1e-5", "--scheduler", "constant"}, "a constant rate does not fall"},
+        {{"--lr-min", "1"}, "--lr-min is above --lr"},
+        {{"--dropout", "0.1", "--strategy", "zo"}, "zeroth-order compares losses"},
+        {{"--adapter", "out", "--rank-pattern", R"({"q_proj": 4})"}, "--rank-pattern is the adapter's own"},
+        {{"--adapter", "out", "--init", "pissa"}, "--init is the adapter's own"},
         {{"--strategy", "lcbs"}, "did you mean lcsb?"},
         {{"--strategy", "lcsb", "--strategy", "mesp"}, "--strategy is given twice"},
         {{"--strategy", "full", "--checkpoint-every", "2"}, "Try: --strategy mesp, or no --checkpoint-every"},
@@ -68,7 +100,7 @@ TEST_CASE(
         {{"--update", "fused", "--grad-accum", "2"}, "--grad-accum 1, or --update deferred"},
         {{"--checkpoint-type", "q8_0"}, "expected f32, f16 or bf16"},
         {{"--memory-budget", "200Q"}, "--memory-budget"},
-        {{"--dropout", "0.1"}, "dropout comes with a later version"},
+        {{"--dropout", "1"}, "--dropout"},
         {{"--strategy", "full", "--tile", "32"}, "--strategy mesp"},
         {{"--targets", "q_porj"}, "did you mean q_proj?"},
         {{"--targets", "q_proj,q_proj"}, "each name once"},
@@ -109,6 +141,8 @@ TEST_CASE("options: more than the model has is refused with the most that works"
     }
     CHECK(tool({"plan", "--shape", "qwen2.5-0.5b", "--rank", "129", "--targets", "q_proj,down_proj"}).code == 0);
     CHECK(tool({"plan", "--shape", "qwen2.5-0.5b", "--resident-limit", "1G"}).code == 2);
+    CHECK(
+        tool({"plan", "--shape", "qwen2.5-0.5b", "--dora-norm", "attached"}).says("--method dora, or no --dora-norm"));
 }
 
 TEST_CASE("options: a file of options is read, the command line wins, and its mistakes are told by key") {
@@ -153,6 +187,8 @@ TEST_CASE("options: names from elsewhere, underscores and = are the same option"
     CHECK(rank({"--lora-rank=16"}) == sixteen);
     CHECK(rank({"--lora_r", "16"}) == sixteen);
     CHECK(rank({"--rank", "8"}) == sixteen / 2);
+    for (char const* const name : {"adamw", "adamw_torch"}) CHECK(rank({"--optim", name, "-r", "16"}) == sixteen);
+    CHECK(rank({"--init_lora_weights", "true", "-r", "16"}) == sixteen);
 }
 
 TEST_CASE("options: verbs without arguments, unknown verbs and help") {
@@ -163,9 +199,10 @@ TEST_CASE("options: verbs without arguments, unknown verbs and help") {
     CHECK(r.code == 2);
     CHECK(r.says("Try: finetune"));
     CHECK(r.json()["error"]["try"] == "finetune");
-    CHECK(tool({"merge"}).says("comes with a later version"));
+    CHECK(tool({"chat"}).says("comes with a later version"));
     for (char const* const verb :
-         {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize"}) {
+         {"finetune", "generate", "eval", "plan", "inspect", "tokenize", "detokenize", "quantize", "merge",
+          "convert"}) {
         auto const help = tool({verb, "--help"});
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:") != std::string::npos);

@@ -41,7 +41,8 @@ TEST_CASE("budget: it picks the least arithmetic that fits, says so, and the mos
             return tool(joined(own, {"--memory-budget", std::to_string(budget), "--json"})).code;
         };
         auto const largest = plan(joined(strategy, {"--memory-budget", std::to_string(budget)}))["largest"];
-        for (auto const& [option, key] : {std::pair{"--pass-tokens", "pass_tokens"}, {"--rank", "rank"}}) {
+        for (auto const& row : {std::pair{"--pass-tokens", "pass_tokens"}, {"--rank", "rank"}}) {
+            char const *const option = row.first, *const key = row.second;
             CAPTURE(option);
             long const most = largest[key].get<long>();
             CHECK(with(option, most) == 0);

@@ -144,12 +144,14 @@ TEST_CASE("strategies: a checkpoint of another strategy, type or schedule is not
     short_run const b({.layers = 3});
     auto const run = [&](words const& how) { return b.run("out", joined({"--steps", "4"}, how)); };
     REQUIRE(run({"--stop-after", "2", "--strategy", "lcsb"}).code == 0);
-    for (auto const& [how, says] :
+    for (auto const& row :
          {std::pair<words, std::string>{{"--strategy", "mesp"}, R"(strategy: "lcsb" there, "mesp" here)"},
           {{"--strategy", "zo"}, R"(strategy: "lcsb" there, "zeroth-order" here)"},
           {{"--strategy", "lcsb", "--groups", "3"}, "groups: 2 there, 3 here"},
           {{"--strategy", "lcsb", "--adapter-type", "f16"}, R"(adapter-type: "f32" there, "f16" here)"},
           {{"--memory-budget", "2M"}, "schedule: "}}) {
+        auto const& how = row.first;
+        auto const& says = row.second;
         auto const r = run(joined(how, {"--resume"}));
         CAPTURE(says);
         CAPTURE(r.err);

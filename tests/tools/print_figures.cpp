@@ -35,10 +35,10 @@ json figures(model_file const& file, json const& reference, std::string const& a
     auto const run = [&](laid_adapter const& laid, char const* which) {
         generation const g{.context = 512, .chunk = 64, .lanes = 2};
         std::vector<std::byte> memory(
-            static_cast<std::size_t>(generator<Block>::memory_bytes(file.config, g, laid.rank, laid.targets) + 64));
+            static_cast<std::size_t>(generator<Block>::memory_bytes(file.config, g, laid.extent.like()) + 64));
         auto const at = reinterpret_cast<std::uintptr_t>(memory.data());
         generator<Block> next(bound.net, g, std::span(memory).subspan((64 - at % 64) % 64), pool.handle(nullptr, 0),
-                              laid.rank, laid.targets);
+                              laid.extent.like());
         for (std::size_t k = 0; k < out["prompts"].size(); ++k) {
             auto& p = out["prompts"][k];
             auto const ids = p["ids"].template get<std::vector<int>>();
@@ -67,7 +67,7 @@ json figures(model_file const& file, json const& reference, std::string const& a
         }
     };
     run({}, "base");
-    if (!adapter_path.empty()) run(must(lay_adapter(bound, adapter_path)), "adapter");
+    if (!adapter_path.empty()) run(must(lay_adapter(bound, std::vector<adapter_choice>{{adapter_path, 1}})), "adapter");
     return out;
 }
 

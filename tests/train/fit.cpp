@@ -307,6 +307,7 @@ TEST_CASE("any: a strategy and an optimizer chosen at run time give the numbers 
     CHECK(any_strategy{full{}}.is<full>());
     CHECK_FALSE(any_strategy{inference{}}.trains());
     CHECK(any_strategy{mesp{64}}.tile == 64);
-    CHECK(any_optimizer{}.state_per_parameter == 2);
-    CHECK(any_optimizer{sgd{}}.state_per_parameter == 0);
+    piece const some{role::lora_a, 4, 8};
+    CHECK(any_optimizer{}.state_bytes<float>(some) == 2 * 4 * 32);
+    CHECK(any_optimizer{sgd{}}.state_bytes<float>(some) == 0);
 }

@@ -76,12 +76,14 @@ TEST_CASE("generator: more rows than the context are refused") {
 
 TEST_CASE("generator: layers that carry adapters need a generator planned for them") {
     rig r(4);
-    std::vector<double> numbers(static_cast<std::size_t>(2 * adapter_numbers<block>(sizes_of(r.m.net.config, 1, 3))));
-    auto const n = sizes_of(r.m.net.config, 1, 3);
+    adapter_settings const like{.rank = 3, .alpha = 3};
+    auto const n = sizes_of(r.m.net.config, 1, like);
+    std::vector<double> numbers(static_cast<std::size_t>(2 * adapter_numbers<block>(like, n)));
     for (std::size_t l = 0; l < 2; ++l)
-        lay_adapters<block, double>(r.m.layers[l], n, numbers.data() + l * numbers.size() / 2, nullptr, 1.0);
-    poisoned_memory memory(generator<block, double>::memory_bytes(r.m.net.config, r.how, 3));
+        lay_adapters(r.m.layers[l], static_cast<index_t>(l), like, n,
+                     adapter_places<double>{numbers.data() + l * numbers.size() / 2});
+    poisoned_memory memory(generator<block, double>::memory_bytes(r.m.net.config, r.how, like));
     CHECK_THROWS_AS((generator<block, double>(r.m.net, r.how, memory.span)), failure);
-    generator<block, double> planned(r.m.net, r.how, memory.span, {}, 3);
+    generator<block, double> planned(r.m.net, r.how, memory.span, {}, like);
     CHECK(planned.feed(ids).size() == 37);
 }

@@ -132,10 +132,12 @@ TEST_CASE("selective: zero gradients move on by momentum, as the papers' numbers
     auto const step_at = [&](std::vector<int> const& asked, auto&& has_gradient) {
         std::vector<double> sizes;
         double const one = 1;
-        double p = 0, state[2] = {};
+        double p = 0;
+        alignas(64) std::byte state[128] = {};
         for (int t = 1, i = 0; i < static_cast<int>(asked.size()); ++t) {
             double const before = p;
-            rule.apply(update<double>{&p, has_gradient(t) ? &one : nullptr, state, 1, 1, 1, t}, {});
+            rule.apply(
+                update<double>{{role::lora_a, 1, 1}, &p, has_gradient(t) ? &one : nullptr, state, nullptr, 1, 1, t});
             if (t == asked[static_cast<std::size_t>(i)]) sizes.push_back(before - p), ++i;
         }
         return sizes;

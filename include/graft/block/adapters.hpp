@@ -1,67 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trained numbers of a block's adapters: how many, how scaled, where they start.     (layer 12: block)
+// The trained numbers of a block's adapters: which matrices, how many numbers, where they lie.  (layer 12: block)
 #pragma once
 
-#include <graft/base/random.hpp>
-#include <graft/block/scaling.hpp>
+#include <graft/block/adapter_settings.hpp>
+#include <graft/optimizer/optimizer.hpp>
 #include <graft/program/machine.hpp>
 
-#include <cmath>
 #include <cstdint>
 
 namespace graft {
 
-/// Numbers of all adapters of one layer: A (rank × in) and B (out × rank) of each map that carries one.
+/// f(op, piece) for every trained matrix of one layer, in the order in which they lie: the maps in running order, A
+/// before B before the magnitudes.
 template <class Block>
-constexpr index_t adapter_numbers(typename Block::sizes const& n) {
-    index_t sum = 0;
+constexpr void each_piece(adapter_settings const& s, typename Block::sizes const& n, index_t layer, auto&& f) {
     [&]<class... Op>(list<Op...>) {
         ([&] {
-            if constexpr (requires { Op::adapter_rank(n); })
-                sum += Op::adapter_rank(n) * (Op::in_axis::of(n) + Op::out_axis::of(n));
+            if constexpr (requires { Op::adapter_rank(n); }) {
+                index_t const r = s.rank_of(layer, Op::bit), in = Op::in_axis::of(n), out = Op::out_axis::of(n);
+                if (r == 0) return;
+                f(Op{}, piece{role::lora_a, r, in});
+                f(Op{}, piece{role::lora_b, out, r});
+                if (s.norm != adapter_norm::none) f(Op{}, piece{role::magnitude, out, 1});
+            }
         }(), ...);
     }(ops<Block>{});
+}
+
+/// Trained numbers of one layer.
+template <class Block>
+constexpr index_t adapter_numbers(adapter_settings const& s, typename Block::sizes const& n, index_t layer = 0) {
+    index_t sum = 0;
+    each_piece<Block>(s, n, layer, [&](auto, piece const& p) { sum += p.count(); });
     return sum;
 }
 
-/// Lets a layer's adapters lie at `numbers`, their gradients at `gradients` (null: none), in running order, A before B.
+/// Numbers that DoRA's maps of one layer keep beside the trained ones: m / ‖row‖ and ‖row of W‖² of each row.
+template <class Block>
+constexpr index_t norm_numbers(adapter_settings const& s, typename Block::sizes const& n, index_t layer = 0) {
+    index_t sum = 0;
+    each_piece<Block>(s, n, layer, [&](auto, piece const& p) { sum += p.is == role::magnitude ? 2 * p.rows : 0; });
+    return sum;
+}
+
+/// Numbers of a frozen copy of A and B, one layer's.
+template <class Block>
+constexpr index_t offset_numbers(adapter_settings const& s, typename Block::sizes const& n, index_t layer = 0) {
+    index_t sum = 0;
+    each_piece<Block>(s, n, layer, [&](auto, piece const& p) { sum += p.is == role::magnitude ? 0 : p.count(); });
+    return sum;
+}
+
+/// Where a layer's adapters and what belongs to them lie; null: nowhere.
+template <class T>
+struct adapter_places {
+    T *numbers = nullptr, *gradients = nullptr;
+    T* norms = nullptr;    // what DoRA keeps
+    T* offsets = nullptr;  // frozen copies of A and B
+};
+
+/// Lets the adapters of layer `which` lie there.
 template <class Block, class T>
-void lay_adapters(layer_weights<Block, T>& layer, typename Block::sizes const& n, T* numbers, T* gradients, T scale) {
+void lay_adapters(layer_weights<Block, T>& layer, index_t which, adapter_settings const& s,
+                  typename Block::sizes const& n, adapter_places<T> at) {
+    std::uint32_t map = 0;
     layer.visit([&](auto op, auto& w) {
         using Op = decltype(op);
         if constexpr (requires { w.A; }) {
-            index_t const r = Op::adapter_rank(n), in = Op::in_axis::of(n), out = Op::out_axis::of(n);
-            w.A = w.B = w.dA = w.dB = {};
-            w.s = scale;
+            index_t const r = s.rank_of(which, Op::bit), in = Op::in_axis::of(n), out = Op::out_axis::of(n);
+            w.place = static_cast<std::uint32_t>(which) * 64 + ++map;
+            w.A = w.B = w.dA = w.dB = w.A0 = w.B0 = {};
+            w.s = static_cast<T>(s.scale_of(which, Op::bit));
+            if constexpr (requires { w.m; }) w.m = w.dm = {}, w.k = w.squares = nullptr;
             if (r == 0) return;
-            auto const next = [&](T*& at, index_t rows, index_t columns) {
-                matrix<T> const m = at ? matrix<T>{at, rows, columns} : matrix<T>{};
-                if (at) at += rows * columns;
+            auto const next = [](T*& from, index_t rows, index_t columns) {
+                matrix<T> const m = from ? matrix<T>{from, rows, columns} : matrix<T>{};
+                if (from) from += rows * columns;
                 return m;
             };
-            w.A = next(numbers, r, in), w.B = next(numbers, out, r);
-            w.dA = next(gradients, r, in), w.dB = next(gradients, out, r);
+            w.A = next(at.numbers, r, in), w.B = next(at.numbers, out, r);
+            w.dA = next(at.gradients, r, in), w.dB = next(at.gradients, out, r);
+            w.A0 = next(at.offsets, r, in), w.B0 = next(at.offsets, out, r);
+            if constexpr (requires { w.m; })
+                if (s.norm != adapter_norm::none) {
+                    w.m = next(at.numbers, out, 1), w.dm = next(at.gradients, out, 1);
+                    w.k = next(at.norms, out, 1).data, w.squares = next(at.norms, out, 1).data;
+                }
         }
     });
 }
 
-/// A ~ U(±1/√in), B = 0: the map starts as the frozen one (PEFT's default). A pure function of seed, layer and index.
+namespace detail {
+
+template <class W>
+constexpr bool without_magnitude = requires(W w) { w.A; } && !requires(W w) { w.m; };
+
+}  // namespace detail
+
+/// Can the block's maps carry magnitudes (`llama<dora>`)?
 template <class Block, class T>
-void start_adapters(layer_weights<Block, T>& layer, index_t which, std::uint64_t seed) {
-    std::uint64_t map = 0;
-    layer.visit([&](auto, auto& w) {
-        if constexpr (requires { w.A; }) {
-            ++map;
-            if (!w.A) return;
-            double const bound = 1 / std::sqrt(static_cast<double>(w.A.columns));
-            for (index_t i = 0; i < w.A.rows * w.A.columns; ++i) {
-                double const u =
-                    uniform(seed, static_cast<std::uint64_t>(which) * 64 + map, 0, static_cast<std::uint64_t>(i));
-                w.A.data[i] = static_cast<T>(bound * (2 * u - 1));
-            }
-            for (index_t i = 0; i < w.B.rows * w.B.columns; ++i) w.B.data[i] = T{};
-        }
-    });
+constexpr bool carries_magnitudes() {
+    return []<class... Op>(list<Op...>) {
+        return !(detail::without_magnitude<typename rule<typename Op::kind>::template weights<T>> || ...);
+    }(ops<Block>{});
 }
 
 }  // namespace graft

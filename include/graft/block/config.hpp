@@ -2,7 +2,7 @@
 // A transformer's numbers: what a model file or a named shape says about itself.        (layer 12: block)
 #pragma once
 
-#include <graft/base/index.hpp>
+#include <graft/block/adapter_settings.hpp>
 #include <graft/base/rope_pairing.hpp>
 #include <graft/shape/transformer.hpp>
 
@@ -26,11 +26,15 @@ struct model_config {
     bool qkv_bias = false;   // q, k and v have a bias (Qwen2)
 };
 
-/// The sizes of a model's block for batches of at most `tokens` rows and adapters of `rank` on `targets`.
+/// The sizes of a model's block for batches of at most `tokens` rows and such adapters.
+constexpr transformer_sizes sizes_of(model_config const& c, index_t tokens, adapter_settings const& a,
+                                     index_t cached = 0, bool stored_weights = false) {
+    return {tokens,  c.width,       c.heads,   c.kv_heads, c.head,         c.hidden,
+            a.most_rank(), a.targets, cached,     stored_weights, a.norm};
+}
 constexpr transformer_sizes sizes_of(model_config const& c, index_t tokens, index_t rank = 0,
-                                     unsigned targets = all_targets, index_t cached = 0,
-                                     bool stored_weights = false) {
-    return {tokens, c.width, c.heads, c.kv_heads, c.head, c.hidden, rank, targets, cached, stored_weights};
+                                     unsigned targets = all_targets) {
+    return sizes_of(c, tokens, adapter_settings{.rank = rank, .targets = targets});
 }
 
 }  // namespace graft

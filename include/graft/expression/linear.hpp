@@ -45,4 +45,14 @@ struct lora : linear<N, Out, In, Bias> {
     template <Expression X> consteval auto operator()(X x) const { return map<Out, lora, In>(lora{}, x); }
 };
 
+/// y = k ∘ (x Wᵀ + s (x Aᵀ) Bᵀ) + b, k = m / ‖rows of W + s B A‖, with A, B and m (Out × 1) trained. In sizes without
+/// an `adapter_norm` it is lora.
+struct dora_map;
+template <label N, Axis Out, Axis In, bias Bias = bias::absent>
+struct dora : linear<N, Out, In, Bias> {
+    using kind = dora_map;
+    static constexpr index_t adapter_rank(auto const& n) { return n.targets & dora::bit ? n.rank : 0; }
+    template <Expression X> consteval auto operator()(X x) const { return map<Out, dora, In>(dora{}, x); }
+};
+
 }  // namespace graft

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <graft/base/result.hpp>
-#include <graft/block/scaling.hpp>
 #include <graft/block/config.hpp>
+#include <graft/block/scaling.hpp>
 #include <graft/io/in_quotes.hpp>
 #include <graft/io/model_data.hpp>
 
@@ -17,11 +17,14 @@
 
 namespace graft {
 
-/// ΔW = s B A of one linear map. Rows of B are in Hugging Face's order (RoPE's pairs half a head apart).
+/// ΔW = s B A of one linear map; with magnitudes, DoRA's W' = diag(m / n)(W + s B A), n the norms of the rows of the
+/// sum. Rows of B and of m are in Hugging Face's order (RoPE's pairs half a head apart).
 struct lora_pair {
     std::string module;  // "model.layers.3.self_attn.q_proj"
     index_t rank = 0, in = 0, out = 0;
-    std::vector<float> a, b;  // rank × in, out × rank
+    std::vector<float> a{}, b{};  // rank × in, out × rank
+    std::vector<float> m{};       // out magnitudes, or none
+    double alpha = 0;             // its own; 0: the adapter's
 
     friend bool operator==(lora_pair const&, lora_pair const&) = default;
 };
@@ -39,8 +42,14 @@ struct adapter {
     friend bool operator==(adapter const&, adapter const&) = default;
 };
 
+/// The alpha of one pair.
+inline double alpha_of(adapter const& a, lora_pair const& p) { return p.alpha != 0 ? p.alpha : a.alpha; }
 /// The factor s of one pair.
-inline double scale(adapter const& a, lora_pair const& p) { return adapter_scale(a.alpha, p.rank, a.rslora); }
+inline double scale(adapter const& a, lora_pair const& p) { return adapter_scale(alpha_of(a, p), p.rank, a.rslora); }
+/// Does it have magnitudes, DoRA's?
+inline bool has_magnitudes(adapter const& a) {
+    return std::any_of(a.pairs.begin(), a.pairs.end(), [](lora_pair const& p) { return !p.m.empty(); });
+}
 
 namespace detail {
 
@@ -72,6 +81,22 @@ inline void to_interleaved(std::span<float> rows, index_t heads, index_t head, i
 /// The way back.
 inline void to_half_split(std::span<float> rows, index_t heads, index_t head, index_t columns) {
     detail::permute_heads(rows, heads, head, columns, false);
+}
+/// B and m of a pair, in place; heads = 0: rows stay where they are.
+inline void to_interleaved(lora_pair& p, index_t heads, index_t head) {
+    if (heads == 0) return;
+    to_interleaved(p.b, heads, head, p.rank);
+    if (!p.m.empty()) to_interleaved(p.m, heads, head, 1);
+}
+inline void to_half_split(lora_pair& p, index_t heads, index_t head) {
+    if (heads == 0) return;
+    to_half_split(p.b, heads, head, p.rank);
+    if (!p.m.empty()) to_half_split(p.m, heads, head, 1);
+}
+
+/// Heads of q's or k's rows; 0 for other modules.
+inline index_t heads_of(model_config const& c, std::string_view module) {
+    return module.ends_with(".q_proj") ? c.heads : module.ends_with(".k_proj") ? c.kv_heads : 0;
 }
 
 /// out × in of a module an adapter may change, {} where the model has no such module.
@@ -121,11 +146,18 @@ inline problem bad_pair(cause why, std::string const& file, std::string_view mod
 inline result<void> may_be_written(adapter const& a, std::string const& file) {
     if (a.pairs.empty() || a.rank < 1 || !std::isfinite(a.alpha))
         return problem{cause::usage, file, "an adapter needs pairs, a rank and an alpha", {}, {}, {}, {}};
+    bool const magnitudes = has_magnitudes(a);
     for (lora_pair const& p : a.pairs) {
         if (p.rank < 1 || static_cast<index_t>(p.a.size()) != p.rank * p.in ||
             static_cast<index_t>(p.b.size()) != p.out * p.rank)
             return bad_pair(cause::usage, file, p.module, "the numbers of a pair are not rank x in and out x rank");
-        for (auto const* numbers : {&p.a, &p.b})
+        if (!std::isfinite(p.alpha) || p.alpha < 0)
+            return bad_pair(cause::usage, file, p.module, "its alpha cannot be written", "a finite number above 0",
+                            std::to_string(p.alpha));
+        if (p.m.empty() == magnitudes || (magnitudes && static_cast<index_t>(p.m.size()) != p.out))
+            return bad_pair(cause::usage, file, p.module, "DoRA's magnitudes are not one for each row of every pair",
+                            std::to_string(magnitudes ? p.out : 0), std::to_string(p.m.size()));
+        for (auto const* numbers : {&p.a, &p.b, &p.m})
             for (float const x : *numbers)
                 if (!std::isfinite(x))
                     return bad_pair(cause::diverged, file, p.module, "a number is not finite and is not saved");

@@ -14,18 +14,26 @@ namespace detail {
 
 /// Heads whose rows of B GGUF stores interleaved: q's and k's of llama, whatever the base model's own file does.
 inline index_t interleaved_heads(model_config const& c, std::string_view module) {
-    if (c.arch != architecture::llama) return 0;
-    return module.ends_with(".q_proj") ? c.heads : module.ends_with(".k_proj") ? c.kv_heads : 0;
+    return c.arch == architecture::llama ? heads_of(c, module) : 0;
 }
 
 }  // namespace detail
 
 /// Writes f32 pairs under GGUF's names. The file has one alpha and llama.cpp's scale is alpha / rank of each pair: for
-/// rsLoRA alpha √rank is written, and what one alpha cannot say (rsLoRA with several ranks) goes into B.
+/// rsLoRA alpha √rank is written, and what one alpha cannot say (several alphas, rsLoRA with several ranks) goes into
+/// B. DoRA has no place in it.
 inline result<void> write_adapter_gguf(std::string const& path, adapter const& a, model_config const& c,
                                        save_options const& options = {}) {
     if (auto const r = detail::may_be_written(a, path); !r) return r;
     if (auto const r = check_adapter(a, c, path); !r) return r;
+    if (has_magnitudes(a))
+        return problem{cause::mismatch,
+                       path,
+                       "DoRA's magnitudes have no place in a GGUF adapter: llama.cpp adds s B A and rescales no row",
+                       {},
+                       "an adapter of LoRA or rsLoRA",
+                       "DoRA",
+                       "merging it into the model (graft merge), or keeping it as PEFT's directory"};
     auto const strength = [&](lora_pair const& p) { return scale(a, p) * static_cast<double>(p.rank); };
     double const alpha = strength(a.pairs.front());
     gguf_writer w;
@@ -156,8 +164,7 @@ inline result<lora_pair> read_gguf_pair(gguf const& g, std::string const& module
     if (!b) return b.error();
     p.a = std::move(*a), p.b = std::move(*b);
     index_t const heads = interleaved_heads(c, module);
-    if (heads > 0 && p.out == heads * c.head)
-        to_half_split(p.b, heads, c.head, p.rank);  // else check_adapter refuses it
+    if (p.out == heads * c.head) to_half_split(p, heads, c.head);  // else check_adapter refuses it
     return p;
 }
 
@@ -183,7 +190,7 @@ inline result<adapter> parse_adapter_gguf(std::span<std::byte const> bytes, std:
     if (a.alpha == 0) {
         a.alpha = static_cast<double>(a.rank);
         for (lora_pair& p : a.pairs)
-            for (float& x : p.b) x = static_cast<float>(x * (static_cast<double>(p.rank) / a.alpha));
+            if (p.rank != a.rank) p.alpha = static_cast<double>(p.rank);
     }
     a.targets = detail::targets_of(a.pairs);
     detail::sort_pairs(a);

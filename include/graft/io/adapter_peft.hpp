@@ -12,28 +12,33 @@ namespace graft {
 
 namespace detail {
 
-/// A and B of one module, as the tensors of the file.
+/// A, B and DoRA's magnitudes of one module, as the tensors of the file.
 struct found_pair {
-    safetensors_tensor const *a = nullptr, *b = nullptr;
+    safetensors_tensor const *a = nullptr, *b = nullptr, *m = nullptr;
 };
 
 inline result<std::map<std::string, found_pair>> find_pairs(safetensors const& s) {
     std::map<std::string, found_pair> pairs;
     for (safetensors_tensor const& t : s.tensors) {
-        constexpr std::string_view prefix = "base_model.model.", a = ".lora_A.weight", b = ".lora_B.weight";
+        constexpr std::string_view prefix = "base_model.model.";
+        constexpr std::pair<std::string_view, safetensors_tensor const * found_pair::*> kinds[] = {
+            {".lora_A.weight", &found_pair::a},
+            {".lora_B.weight", &found_pair::b},
+            {".lora_magnitude_vector", &found_pair::m},
+            {".lora_magnitude_vector.weight", &found_pair::m}};
         std::string_view name = t.name;
-        bool const is_a = name.ends_with(a), is_b = name.ends_with(b);
-        if (name.find("lora_magnitude_vector") != name.npos)
-            return bad_tensor(s.file, name, "belongs to DoRA, which is not read here");
         if (name.find("lora_embedding_") != name.npos)
             return bad_tensor(s.file, name, "adapts an embedding, which is not supported");
-        if (!name.starts_with(prefix) || (!is_a && !is_b))
-            return bad_tensor(s.file, name, "is not a tensor of a LoRA adapter",
-                              "base_model.model.MODULE.lora_A.weight or lora_B.weight");
+        auto const kind =
+            std::find_if(std::begin(kinds), std::end(kinds), [&](auto const& k) { return name.ends_with(k.first); });
+        if (kind != std::end(kinds)) name.remove_suffix(kind->first.size());
+        if (!name.starts_with(prefix) || kind == std::end(kinds) || name.size() > 300)
+            return bad_tensor(s.file, t.name, "is not a tensor of a LoRA adapter",
+                              "base_model.model.MODULE.lora_A.weight, lora_B.weight or lora_magnitude_vector");
         name.remove_prefix(prefix.size());
-        name.remove_suffix(a.size());
-        auto& pair = pairs[std::string(name)];
-        (is_a ? pair.a : pair.b) = &t;
+        auto& place = pairs[std::string(name)].*kind->second;
+        if (place) return bad_tensor(s.file, t.name, "is there twice, under two names");
+        place = &t;
     }
     return pairs;
 }
@@ -43,39 +48,51 @@ inline result<lora_pair> read_pair(safetensors const& s, std::string const& modu
     lora_pair p;
     p.module = module;
     if (!found.a || !found.b)
-        return bad_tensor(s.file, (found.a ? found.a : found.b)->name,
-                          found.a ? "has no lora_B beside it" : "has no lora_A beside it");
-    for (auto const* t : {found.a, found.b}) {
+        return bad_tensor(s.file,
+                          (found.a   ? found.a
+                           : found.b ? found.b
+                                     : found.m)
+                              ->name,
+                          found.b ? "has no lora_A beside it" : "has no lora_B beside it");
+    for (auto const* t : {found.a, found.b, found.m}) {
+        if (!t) continue;
         if (!t->type->is_weight)
             return bad_tensor(s.file, t->name, "has a type that is not supported", "F32, F16 or BF16",
                               std::string(t->type->name));
-        if (t->shape.size() != 2 || t->data.empty() || t->shape[0] > INT32_MAX || t->shape[1] > INT32_MAX)
-            return bad_tensor(s.file, t->name, "is not a matrix", "2 dimensions", std::to_string(t->shape.size()));
+        std::size_t const dimensions = t == found.m ? 1 : 2;
+        if (t->shape.size() != dimensions || t->data.empty() || t->shape[0] > INT32_MAX || t->shape.back() > INT32_MAX)
+            return bad_tensor(s.file, t->name, dimensions == 1 ? "is not a vector" : "is not a matrix",
+                              dimensions == 1 ? "1 dimension" : "2 dimensions", std::to_string(t->shape.size()));
     }
-    auto const rank_told = pattern_value(config.ranks, "rank_pattern", module, config_file),
-               alpha_told = pattern_value(config.alphas, "alpha_pattern", module, config_file);
-    if (!rank_told) return rank_told.error();
-    if (!alpha_told) return alpha_told.error();
-    double const wanted = rank_told->value_or(static_cast<double>(config.rank)),
-                 alpha = alpha_told->value_or(config.alpha);
-    if (!(std::isfinite(alpha) && alpha > 0))
-        return bad_field(config_file, "alpha_pattern", "finite numbers above 0", alpha);
+    if (!found.m != !config.dora)
+        return found.m ? bad_tensor(s.file, found.m->name, "belongs to DoRA", "use_dora in " + config_file)
+                       : bad_tensor(s.file, found.b->name, "has no lora_magnitude_vector beside it",
+                                    "one, for adapter_config.json says use_dora");
+    index_t const wanted =
+        static_cast<index_t>(value_of(config.ranks, module).value_or(static_cast<double>(config.rank)));
+    double const alpha = value_of(config.alphas, module).value_or(config.alpha);
     p.rank = static_cast<index_t>(found.a->shape[0]), p.in = static_cast<index_t>(found.a->shape[1]),
     p.out = static_cast<index_t>(found.b->shape[0]);
-    if (static_cast<double>(p.rank) != wanted)
+    if (p.rank != wanted)
         return bad_tensor(s.file, found.a->name, "does not have the rank of adapter_config.json",
-                          std::to_string(static_cast<std::int64_t>(std::clamp(wanted, -1e15, 1e15))) + " rows",
-                          std::to_string(p.rank));
+                          std::to_string(wanted) + " rows", std::to_string(p.rank));
     if (found.b->shape[1] != found.a->shape[0])
         return bad_tensor(s.file, found.b->name, "does not fit its lora_A", std::to_string(p.rank) + " columns",
                           std::to_string(found.b->shape[1]));
+    if (found.m && found.m->shape[0] != found.b->shape[0])
+        return bad_tensor(s.file, found.m->name, "does not fit its lora_B", std::to_string(p.out) + " numbers",
+                          std::to_string(found.m->shape[0]));
     auto a = adapter_numbers(format_of(found.a->type->weight), found.a->data, p.rank, p.in, s.file, found.a->name);
     auto b = adapter_numbers(format_of(found.b->type->weight), found.b->data, p.out, p.rank, s.file, found.b->name);
     if (!a) return a.error();
     if (!b) return b.error();
     p.a = std::move(*a), p.b = std::move(*b);
-    if (alpha != config.alpha)  // one alpha for all here: a module's own goes into its B
-        for (float& x : p.b) x = static_cast<float>(x * (alpha / config.alpha));
+    if (found.m) {
+        auto m = adapter_numbers(format_of(found.m->type->weight), found.m->data, 1, p.out, s.file, found.m->name);
+        if (!m) return m.error();
+        p.m = std::move(*m);
+    }
+    if (alpha != config.alpha) p.alpha = alpha;
     return p;
 }
 
@@ -95,12 +112,7 @@ inline result<adapter> parse_peft(std::string_view config_text, std::string cons
     for (auto const& [module, pair] : *found) {
         auto p = detail::read_pair(*parsed, module, pair, *config, config_file);
         if (!p) return p.error();
-        auto const named = [&name = p->module](std::string const& t) {
-            return name == t || name.ends_with("." + t) || t == "all-linear";
-        };
-        bool const wanted =
-            config->targets.empty() || std::any_of(config->targets.begin(), config->targets.end(), named);
-        if (!wanted)
+        if (!is_target(*config, module))
             return detail::bad_pair(cause::bad_file, tensor_file, module,
                                     "is not one of the target_modules of adapter_config.json");
         a.pairs.push_back(std::move(*p));
@@ -139,7 +151,8 @@ inline std::string model_card(adapter const& a) {
     std::string card = "---\nlibrary_name: peft\n";
     if (!a.base_name.empty() && !a.base_name.starts_with('/'))
         card += "base_model: " + json_text(nlohmann::json(a.base_name)) + "\n";
-    card += "tags:\n- lora\n---\n\nA LoRA adapter of rank " + std::to_string(a.rank) + " for " +
+    card += "tags:\n- lora\n---\n\nA " + std::string(has_magnitudes(a) ? "DoRA" : "LoRA") + " adapter of rank " +
+            std::to_string(a.rank) + " for " +
             (a.base_name.empty() ? "a language model" : printable(base_name(a.base_name))) +
             ", for PEFT and everything that reads its files.\n";
     return card;
@@ -163,6 +176,11 @@ inline result<void> write_peft(std::string const& directory, adapter const& a, s
                            "F32",
                            {n(p.out), n(p.rank)},
                            std::as_bytes(std::span(p.b))});
+        if (!p.m.empty())
+            tensors.push_back({"base_model.model." + p.module + ".lora_magnitude_vector",
+                               "F32",
+                               {n(p.out)},
+                               std::as_bytes(std::span(p.m))});
     }
     if (auto const r = write_safetensors(out->path_of("adapter_model.safetensors"), tensors, {{"format", "pt"}},
                                          out->options_of_files());

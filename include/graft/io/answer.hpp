@@ -35,19 +35,20 @@ public:
 template <class Block>
 class block_feed final : public token_feed {
 public:
-    static result<std::unique_ptr<token_feed>> make(model<Block> const& m, index_t context, workers on, index_t rank,
-                                                    unsigned targets) {
+    static result<std::unique_ptr<token_feed>> make(model<Block> const& m, index_t context, workers on,
+                                                    adapter_settings const& a) {
         generation g;
         g.context = context, g.lanes = on.count;
-        auto memory = heap_arena::make(generator<Block>::memory_bytes(m.config, g, rank, targets));
+        auto memory = heap_arena::make(generator<Block>::memory_bytes(m.config, g, a));
         if (!memory) return memory.error();
-        return std::unique_ptr<token_feed>(new block_feed(m, g, std::move(*memory), on, rank, targets));
+        return std::unique_ptr<token_feed>(new block_feed(m, g, std::move(*memory), on, a));
     }
     std::span<float> feed(std::span<int const> ids) override { return next.feed(ids); }
 
 private:
-    block_feed(model<Block> const& m, generation const& g, heap_arena own, workers on, index_t rank, unsigned targets)
-        : memory(std::move(own)), next(m, g, memory.bytes(), on, rank, targets) {}
+    block_feed(model<Block> const& m, generation const& g, heap_arena own, workers on,
+               adapter_settings const& a)
+        : memory(std::move(own)), next(m, g, memory.bytes(), on, a) {}
     heap_arena memory;
     generator<Block> next;
 };

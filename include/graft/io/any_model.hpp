@@ -8,9 +8,11 @@
 #include <graft/train/budget.hpp>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace graft {
 
@@ -21,10 +23,17 @@ struct tuner_memory {
     index_t total() const { return arena.total() + weights; }
 };
 
-/// What answers: a model with an adapter or without.
+/// What answers: a model with adapters or without.
 struct generator_settings {
-    std::string adapter{};  // a PEFT directory or a GGUF file, "": none
-    index_t lanes = 0;      // 0: as many as the machine runs at once
+    std::vector<adapter_choice> adapters{};  // PEFT directories or GGUF files, added up by their weights
+    index_t lanes = 0;                       // 0: as many as the machine runs at once
+};
+
+/// Feeds of a model whose layers carry one of several adapters.
+class adapted_feeds : public feed_source {
+public:
+    virtual result<index_t> add(std::span<adapter_choice const> choices) = 0;
+    virtual void use(index_t which) = 0;
 };
 
 /// What is compiled once per block, for every strategy and optimizer: the only place where an architecture becomes a
@@ -39,7 +48,7 @@ struct every_block {
     static tuner_memory memory(model_config const& c, any_training const& how);
     static step_arithmetic arithmetic(model_config const& c, any_training const& how);
     static budgeted within(model_config const& c, any_training const& how, index_t bytes);
-    static result<std::unique_ptr<feed_source>> feeds(opened_model const& m, generator_settings const& how);
+    static result<std::unique_ptr<adapted_feeds>> feeds(opened_model const& m, generator_settings const& how);
 };
 
 /// The plan of a tuner on a model of these numbers; no file is needed.
@@ -64,12 +73,22 @@ public:
         return answer_to(prompt, *opened, *feeds, settings, callbacks...);
     }
 
+    /// Takes in further adapters, added up by their weights, and returns the number by which `use` knows them. What it
+    /// was made with has the number 0; where that was none, the first one added has.
+    result<index_t> add(std::span<adapter_choice const> choices) { return feeds->add(choices); }
+    result<index_t> add(std::string const& path, double weight = 1) {
+        adapter_choice const one{path, weight};
+        return add(std::span(&one, 1));
+    }
+    /// The next answers come with the adapters of this number; −1: with none. Moves pointers, opens no file.
+    void use(index_t which) { feeds->use(which); }
+
 private:
     friend class any_model;
-    any_generator(std::shared_ptr<opened_model const> m, std::unique_ptr<feed_source> f)
+    any_generator(std::shared_ptr<opened_model const> m, std::unique_ptr<adapted_feeds> f)
         : opened(std::move(m)), feeds(std::move(f)) {}
     std::shared_ptr<opened_model const> opened;
-    std::unique_ptr<feed_source> feeds;
+    std::unique_ptr<adapted_feeds> feeds;
 };
 
 /// An opened model. Copies share it, and so does what is made from it.
@@ -123,26 +142,42 @@ private:
 
 namespace detail {
 
-/// A model with an adapter from a file, which only answers.
+/// A model with adapters from files, which only answers.
 template <class Block>
-class loaded_feeds final : public feed_source {
+class loaded_feeds final : public adapted_feeds {
 public:
-    static result<std::unique_ptr<feed_source>> make(opened_model const& m, generator_settings const& how) {
+    static result<std::unique_ptr<adapted_feeds>> make(opened_model const& m, generator_settings const& how) {
         auto bound = bind_model<Block>(m.file);
         if (!bound) return bound.error();
-        auto laid = lay_adapter(*bound, how.adapter);
-        if (!laid) return laid.error();
-        return std::unique_ptr<feed_source>(new loaded_feeds(std::move(*bound), std::move(*laid), lanes_of(how.lanes)));
+        std::unique_ptr<adapted_feeds> made(new loaded_feeds(std::move(*bound), lanes_of(how.lanes)));
+        if (how.adapters.empty()) return made;
+        if (auto const first = made->add(how.adapters); !first) return first.error();
+        made->use(0);
+        return made;
     }
     result<std::unique_ptr<token_feed>> feed(index_t context) override {
-        return block_feed<Block>::make(bound.net, context, pool.handle(nullptr, 0), laid.rank, laid.targets);
+        return block_feed<Block>::make(bound.net, context, pool.handle(nullptr, 0), carried.like());
+    }
+    result<index_t> add(std::span<adapter_choice const> choices) override {
+        auto const sum = open_block_adapters(choices, bound.net.config);
+        if (!sum) return sum.error();
+        auto laid = lay_out(bound, *sum);
+        if (!laid) return laid.error();
+        all.push_back(std::move(*laid));  // layers point at numbers, which stay where they are
+        return std::ssize(all) - 1;
+    }
+    void use(index_t which) override {
+        require(which >= -1 && which < std::ssize(all), fault::bounds, "any_generator::use: which", which,
+                std::ssize(all));
+        carried = which < 0 ? adapter_extent{} : all[static_cast<std::size_t>(which)].extent;
+        carry(bound, which < 0 ? nullptr : &all[static_cast<std::size_t>(which)]);
     }
 
 private:
-    loaded_feeds(bound_model<Block> b, laid_adapter l, index_t lanes)
-        : bound(std::move(b)), laid(std::move(l)), pool(lanes) {}
+    loaded_feeds(bound_model<Block> b, index_t lanes) : bound(std::move(b)), pool(lanes) {}
     bound_model<Block> bound;
-    laid_adapter laid;
+    std::vector<laid_adapter> all;
+    adapter_extent carried{};
     thread_pool pool;
 };
 
@@ -195,7 +230,8 @@ budgeted every_block<Number>::within(model_config const& c, any_training const& 
 }
 
 template <class Number>
-result<std::unique_ptr<feed_source>> every_block<Number>::feeds(opened_model const& m, generator_settings const& how) {
+result<std::unique_ptr<adapted_feeds>> every_block<Number>::feeds(opened_model const& m,
+                                                                  generator_settings const& how) {
     return with_block(m.file.config.arch, [&]<class Block>(std::type_identity<Block>) {
         return detail::loaded_feeds<Block>::make(m, how);
     });

@@ -87,11 +87,11 @@ template <class F>
 decltype(auto) with_block(architecture arch, F&& f) {
     switch (arch) {
         case architecture::qwen2:
-            return f(std::type_identity<qwen2<lora>>{});
+            return f(std::type_identity<qwen2<dora>>{});
         case architecture::llama:
             break;
     }
-    return f(std::type_identity<llama<lora>>{});
+    return f(std::type_identity<llama<dora>>{});
 }
 
 }  // namespace graft

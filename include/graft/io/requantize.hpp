@@ -29,31 +29,80 @@ inline format const* new_format(gguf_tensor const& t, format const& target) {
     return t.dims[0] % static_cast<std::uint64_t>(target.block) == 0 ? &target : &f16;
 }
 
+/// Rows of floats into a tensor of a file, in its format.
+class row_encoder {
+public:
+    row_encoder(gguf_writer& to, format const& into, gguf_tensor const& t, std::string const& from_file)
+        : out(&to),
+          how(&into),
+          tensor(&t),
+          file(&from_file),
+          encoded(static_cast<std::size_t>(into.row_bytes(static_cast<index_t>(t.dims[0])))) {}
+
+    /// A problem where a number does not fit the format.
+    result<void> write(std::span<float const> row) {
+        float const most = how->type == weight_type::f32    ? std::numeric_limits<float>::max()
+                           : how->type == weight_type::bf16 ? 3.3e38f
+                                                            : 65504.0f;  // a half holds no more
+        for (float const x : row)
+            if (!(std::abs(x) <= most))
+                return problem{cause::bad_file,
+                               *file,
+                               "a number does not fit the new format",
+                               "tensor " + in_quotes(tensor->name),
+                               "at most " + std::to_string(most),
+                               std::to_string(x),
+                               {}};
+        encode(*how, row.data(), std::ssize(row), encoded.data());
+        return out->write(encoded);
+    }
+    /// The row last written, as it will be read.
+    void decode(std::span<float> row) const { how->decode(encoded.data(), 0, std::ssize(row), row.data()); }
+
+private:
+    gguf_writer* out;
+    format const* how;
+    gguf_tensor const* tensor;
+    std::string const* file;
+    std::vector<std::byte> encoded;
+};
+
 /// Decodes and encodes all rows of a tensor; needs memory for one row.
 inline result<void> convert_rows(gguf_writer& out, gguf_tensor const& t, format const& from, format const& to,
                                  std::string const& file) {
     auto const columns = static_cast<index_t>(t.dims[0]);
     auto const stride = static_cast<std::size_t>(from.row_bytes(columns));
     std::vector<float> row(static_cast<std::size_t>(columns));
-    std::vector<std::byte> encoded(static_cast<std::size_t>(to.row_bytes(columns)));
-    float const most = to.type == weight_type::f32    ? std::numeric_limits<float>::max()
-                       : to.type == weight_type::bf16 ? 3.3e38f
-                                                      : 65504.0f;  // a half holds no more
+    row_encoder rows(out, to, t, file);
     for (std::size_t at = 0; at < t.data.size(); at += stride) {
         from.decode(t.data.data() + at, 0, columns, row.data());
-        for (float const x : row)
-            if (!(std::abs(x) <= most))
-                return problem{cause::bad_file,
-                               file,
-                               "a number does not fit the new format",
-                               "tensor " + in_quotes(t.name),
-                               "at most " + std::to_string(most),
-                               std::to_string(x),
-                               {}};
-        encode(to, row.data(), columns, encoded.data());
-        if (auto const r = out.write(encoded); !r) return r;
+        if (auto const r = rows.write(row); !r) return r;
     }
     return {};
+}
+
+/// A GGUF model whose tensors another file is to have in new formats: opened, and in one piece.
+inline result<gguf> whole_gguf(mapped_file const& file) {
+    auto g = parse_gguf(file.bytes(), file.path());
+    if (!g) return g.error();
+    auto const shards = g->count("split.count", 1);
+    if (!shards) return shards.error();
+    if (*shards > 1)
+        return problem{cause::bad_file,          file.path(), "is one part of a split model",
+                       "key 'split.count'",      "1",         std::to_string(*shards),
+                       "joining the parts first"};
+    return g;
+}
+
+/// The keys of a file, those that name the format of its matrices for `target` (null: as they were).
+inline void copy_keys(gguf_writer& out, gguf const& g, format const* target) {
+    for (gguf_entry const& e : g.entries)
+        if (e.key != "general.alignment" &&
+            (!target || (e.key != "general.file_type" && e.key != "general.quantization_version")))
+            out.copy(e);
+    if (!target) return;
+    out.set("general.file_type", file_type_of(target->type));
+    if (target->block > 1) out.set("general.quantization_version", std::uint32_t{2});
 }
 
 }  // namespace detail
@@ -68,21 +117,10 @@ inline result<requantize_report> requantize(std::string const& from_path, std::s
             target.name,  {}};
     auto const file = mapped_file::open(from_path);
     if (!file) return file.error();
-    auto const g = parse_gguf(file->bytes(), from_path);
+    auto const g = detail::whole_gguf(*file);
     if (!g) return g.error();
-    auto const shards = g->count("split.count", 1);
-    if (!shards) return shards.error();
-    if (*shards > 1)
-        return problem{cause::bad_file,          from_path, "is one part of a split model",
-                       "key 'split.count'",      "1",       std::to_string(*shards),
-                       "joining the parts first"};
-
     gguf_writer out;
-    for (gguf_entry const& e : g->entries)
-        if (e.key != "general.alignment" && e.key != "general.file_type" && e.key != "general.quantization_version")
-            out.copy(e);
-    out.set("general.file_type", file_type_of(target.type));
-    if (target.block > 1) out.set("general.quantization_version", std::uint32_t{2});
+    detail::copy_keys(out, *g, &target);
     requantize_report report;
     for (gguf_tensor const& t : g->tensors) {
         format const *const from = find_format(t.type->code), *const to = detail::new_format(t, target);

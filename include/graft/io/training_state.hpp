@@ -43,7 +43,7 @@ std::array<state_part, 3> state_parts(Trainer& t) {
               : how == resting::half ? "adapters.f16"
                                     : "adapters.bf16",
               t.parameter_bytes(), true, how},
-             {"optimizer.f32", std::as_writable_bytes(t.optimizer_state()), true, resting::same},
+             {"optimizer.state", t.optimizer_state(), false, resting::same},
              {"strategy.f64", std::as_writable_bytes(t.strategy_memory()), false, resting::same}}};
 }
 

@@ -11,6 +11,7 @@
 #include <graft/train/trainer.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,7 +60,7 @@ public:
 
     virtual std::span<float> parameters() = 0;           // where they rest as floats
     virtual std::span<std::byte> parameter_bytes() = 0;  // as they rest
-    virtual std::span<float> optimizer_state() = 0;
+    virtual std::span<std::byte> optimizer_state() = 0;
     virtual std::span<double> strategy_memory() = 0;
     virtual resting parameters_rest() const = 0;
     virtual index_t steps() const = 0;
@@ -121,7 +122,7 @@ public:
     void discard() override { runs.discard(); }
     std::span<float> parameters() override { return runs.parameters(); }
     std::span<std::byte> parameter_bytes() override { return runs.parameter_bytes(); }
-    std::span<float> optimizer_state() override { return runs.optimizer_state(); }
+    std::span<std::byte> optimizer_state() override { return runs.optimizer_state(); }
     std::span<double> strategy_memory() override { return runs.strategy_memory(); }
     resting parameters_rest() const override { return how.adapters; }
     index_t steps() const override { return runs.steps(); }
@@ -138,6 +139,22 @@ public:
     }
     result<void> put(adapter const& a) override {
         auto const extent = extent_of(a);
+        if (extent.magnitudes && how.norm == adapter_norm::none)
+            return problem{cause::mismatch,
+                           {},
+                           "the adapter has DoRA's magnitudes, and the tuner was made without",
+                           {},
+                           "an adapter of LoRA or rsLoRA",
+                           "DoRA",
+                           "a tuner whose settings have a norm"};
+        if (how.start == adapter_start::pissa)
+            return problem{cause::usage,
+                           {},
+                           "an adapter cannot be put where training starts from principal parts of the weights",
+                           {},
+                           "another start",
+                           "pissa",
+                           {}};
         if (extent.rank > how.rank || (extent.targets & ~how.targets) != 0)
             return problem{cause::mismatch,
                            {},
@@ -147,14 +164,16 @@ public:
                            "rank " + std::to_string(extent.rank),
                            "a tuner with the adapter's rank and targets"};
         put_adapter(
-            runs.of(), a, adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised),
-            [&](index_t l) { runs.open_layer(l); }, [&](index_t l) { runs.close_layer(l); });
+            runs.of(), a, [&](index_t l) { runs.open_layer(l); }, [&](index_t l) { runs.close_layer(l); });
         return {};
     }
     result<std::unique_ptr<token_feed>> feed(index_t context) override {
         graft::model<Block> m = runs.of();
-        if (how.adapters != resting::same) m.layers = wake();
-        return block_feed<Block>::make(m, context, pool.handle(nullptr, 0), how.rank, how.targets);
+        if (how.adapters != resting::same)
+            m.layers = wake();
+        else
+            runs.refresh();
+        return block_feed<Block>::make(m, context, pool.handle(nullptr, 0), how.adapter());
     }
     opened_model const& model() const override { return *opened; }
 
@@ -179,15 +198,9 @@ private:
     }
     /// Layers whose adapters are floats, for as long as the tuner lives: what answers reads all of them at every token.
     std::span<layer_weights<Block, float>> wake() {
-        auto const each = adapter_numbers<Block>(runs.dimensions());
-        awake.assign(runs.of().layers.begin(), runs.of().layers.end());
-        awake_numbers.resize(static_cast<std::size_t>(each * runs.of().config.layers));
-        auto const bytes = runs.parameter_bytes();
-        take_up(how.adapters, bytes.data(), static_cast<index_t>(awake_numbers.size()), awake_numbers.data());
-        auto const scale = static_cast<float>(adapter_scale(how.alpha, how.rank, how.rank_stabilised));
-        for (std::size_t l = 0; l < awake.size(); ++l)
-            lay_adapters(awake[l], runs.dimensions(), awake_numbers.data() + static_cast<index_t>(l) * each,
-                         static_cast<float*>(nullptr), scale);
+        awake.resize(runs.of().layers.size());
+        awake_numbers.resize(runs.parameter_bytes().size() / static_cast<std::size_t>(bytes_of<float>(how.adapters)));
+        runs.lay_views(awake, awake_numbers.data());
         return awake;
     }
     static settings with_lanes(settings s, index_t lanes) { return s.lanes = lanes, s; }
@@ -234,10 +247,15 @@ public:
         return answer_to(prompt, core->model(), *core, settings, callbacks...);
     }
 
-    /// The adapter as PEFT's directory, with `adapter.gguf` for llama.cpp inside.
+    /// The adapter as PEFT's directory, with `adapter.gguf` for llama.cpp inside unless it is DoRA, which GGUF has no
+    /// place for.
     result<void> save(std::string const& directory, save_options const& options = {}) const {
         adapter const a = core->take();
         if (auto r = write_peft(directory, a, options); !r) return r;
+        if (has_magnitudes(a)) {
+            std::remove((directory + "/adapter.gguf").c_str());  // an earlier run's would not be this adapter
+            return {};
+        }
         return write_adapter_gguf(directory + "/adapter.gguf", a, core->model().file.config, options);
     }
     /// Goes on from an adapter of either format, of at most this tuner's rank and targets.

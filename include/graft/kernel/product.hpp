@@ -144,10 +144,28 @@ constexpr M const& untransposed(transposed<M> const& t) {
     return t.m;
 }
 
+/// What packs a right factor.
+template <class T>
+constexpr auto source_of(matrix<T> const& b, bool turned) {
+    return matrix_source<T>{b.data, b.stride, turned};
+}
+template <class T>
+constexpr auto source_of(weight const& b, bool turned) {
+    return weight_source<T>{b, turned};
+}
+template <class T>
+constexpr auto source_of(scaled_rows<matrix<T>, T> const& b, bool turned) {
+    return matrix_source<T, true>{b.m.data, b.m.stride, turned, b.k};
+}
+template <class T>
+constexpr auto source_of(scaled_rows<weight, T> const& b, bool turned) {
+    return weight_source<T, true>{b.m, turned, b.k};
+}
+
 }  // namespace detail
 
-/// c = scale · a b, or c += scale · a b. a is a matrix or its transpose; b a matrix, a stored weight, or the transpose
-/// of one.
+/// c = scale · a b, or c += scale · a b. a is a matrix or its transpose; b a matrix, a stored weight, one of these with
+/// factors of its rows, or the transpose of one.
 /// shapes: c M × N, a M × K, b K × N, any sizes and strides; c overlaps neither factor.
 /// needs: fitting shapes (fault::shape); panels of `product_panel_bytes<T>` where c.on has panels (fault::memory).
 /// cost: 2 M N K flops; each number of b is packed (decoded) once, or once per lane where c has few columns.
@@ -167,11 +185,7 @@ void multiply(matrix<T> c, A a, B b, T scale, bool accumulate) {
                                      turned ? depth_block : depth_of(columns(a)),
                                      scale,
                                      accumulate};
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(right)>, weight>) {
-        detail::product_of(job, weight_source<T>{right, detail::is_transposed<B>});
-    } else {
-        detail::product_of(job, matrix_source<T>{right.data, right.stride, detail::is_transposed<B>});
-    }
+    detail::product_of(job, detail::source_of<T>(right, detail::is_transposed<B>));
 }
 
 }  // namespace graft

@@ -1,42 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an optimizer is: how many numbers it remembers, and how it moves parameters.       (layer 11: optimizer)
+// What an optimizer is: how much it remembers of a matrix of parameters, and how it moves it.  (layer 11: optimizer)
 #pragma once
 
-#include <graft/memory/workers.hpp>
-#include <graft/simd/pack.hpp>
+#include <graft/base/index.hpp>
 
 #include <concepts>
+#include <cstddef>
 
 namespace graft {
 
-/// `count` parameters, their gradients and an optimizer's memory of them. `scale` multiplies every gradient
-/// (clipping); `step` counts updates from 1.
+/// What a matrix of trained numbers is to its map.
+enum class role : unsigned char {
+    lora_a,     // rank × in
+    lora_b,     // out × rank
+    magnitude,  // out × 1: DoRA's lengths of rows
+    dense,      // a whole weight, out × in
+    norm        // a vector of scales or biases
+};
+/// Whether weight decay means anything there: lengths and scales do not decay.
+constexpr bool decays(role r) { return r != role::magnitude && r != role::norm; }
+
+/// One matrix of trained numbers: rows × columns, row after row.
+struct piece {
+    role is = role::dense;
+    index_t rows = 0, columns = 0;
+    constexpr index_t count() const { return rows * columns; }
+};
+
+/// A piece, its gradient and an optimizer's memory of it. `scale` multiplies every gradient (clipping); `step` counts
+/// updates from 1.
 template <class T>
 struct update {
+    piece of;
     T* parameters;
     T const* gradients;  // null: all zero
-    T* state;  // state_per_parameter arrays of `count` numbers, one after another
-    index_t count;
+    std::byte* state;    // state_bytes<T>(of), aligned to 64 bytes; all zero before the first step
+    std::byte* scratch;  // scratch_bytes<T>(of), aligned to 64 bytes; of this call alone
     double rate, scale;
     index_t step;
 };
 
+/// A value with numbers of its own. One call runs on one lane; a piece's result depends on that piece alone.
 template <class O>
-concept Optimizer = requires(O const o, update<float> const& u, workers const& on) {
-    { O::state_per_parameter } -> std::convertible_to<index_t>;
-    o.apply(u, on);
+concept Optimizer = requires(O const o, piece const& p, update<float> const& u) {
+    { o.template state_bytes<float>(p) } -> std::convertible_to<index_t>;
+    o.apply(u);
 };
 
-namespace detail {
-
-/// body(first, count) on pieces of `count` parameters; a piece is the same whoever runs it.
-inline void in_pieces(index_t count, workers const& on, auto&& body) {
-    constexpr index_t piece = 1 << 14;
-    on.each((count + piece - 1) / piece, [&](index_t i, index_t) {
-        index_t const first = i * piece;
-        body(first, count - first < piece ? count - first : piece);
-    });
+/// What an optimizer may say besides, by a member of that name.
+template <class T, Optimizer O>
+constexpr index_t scratch_bytes(O const& o, piece const& p) {
+    if constexpr (requires { o.template scratch_bytes<T>(p); }) return o.template scratch_bytes<T>(p);
+    else return 0;
+}
+/// Must the columns of such a piece stay orthonormal?
+template <Optimizer O>
+constexpr bool constrains(O const& o, piece const& p) {
+    if constexpr (requires { o.constrains(p); }) return o.constrains(p);
+    else return false;
 }
 
-}  // namespace detail
 }  // namespace graft

@@ -1,28 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stochastic gradient descent, without memory.                                           (layer 11: optimizer)
+// Stochastic gradient descent: plain, with momentum, with Nesterov's.                     (layer 11: optimizer)
 #pragma once
 
-#include <graft/optimizer/optimizer.hpp>
+#include <graft/optimizer/numbers.hpp>
 
 namespace graft {
 
-/// p ← p − η (g + λ p)
+/// m ← μ m + g     p ← p − η (d + λ p)     with d = g without momentum, m with it, g + μ m as Nesterov has it
+///
+/// The memory is one number per parameter, none where momentum is 0. Weight decay stands beside the gradient, not in
+/// it: with λ = 0 this is PyTorch's SGD without dampening; its weight_decay would enter the momentum.
 struct sgd {
-    static constexpr index_t state_per_parameter = 0;
+    double momentum = 0;
+    bool nesterov = false;
     double weight_decay = 0;
 
     template <class T>
-    void apply(update<T> const& u, workers const& on) const {
-        using p = pack<T>;
-        p const shrink = p::broadcast(static_cast<T>(1 - u.rate * weight_decay));
-        p const rate = p::broadcast(static_cast<T>(-u.rate * u.scale));
-        detail::in_pieces(u.count, on, [&](index_t first, index_t count) {
-            T* x = u.parameters + first;
-            T const* const g = u.gradients ? u.gradients + first : nullptr;
-            for (index_t i = 0; i < count; i += p::width) {
-                index_t const n = count - i < p::width ? count - i : p::width;
-                fma(rate, g ? p::load_some(g + i, n) : p(T(0)), shrink * p::load_some(x + i, n)).store_some(x + i, n);
+    constexpr index_t state_bytes(piece const& p) const {
+        return momentum == 0 ? 0 : detail::bytes_of<T>(p.count());
+    }
+
+    template <class T>
+    void apply(update<T> const& u) const {
+        using P = pack<T>;
+        P const shrink = detail::kept(u, weight_decay), rate(static_cast<T>(-u.rate)), mu(static_cast<T>(momentum));
+        T *const x = u.parameters, *const state = momentum == 0 ? nullptr : detail::numbers<T>(u.state);
+        detail::by_packs<T>(u.of.count(), [&](index_t i, index_t n) __attribute__((always_inline)) {
+            P d = detail::gradient(u, i, n);
+            if (state) {
+                P const m = fma(mu, detail::take(state + i, n), d);
+                detail::put(state + i, n, m);
+                d = nesterov ? fma(mu, m, d) : m;
             }
+            detail::put(x + i, n, fma(rate, d, shrink * detail::take(x + i, n)));
         });
     }
 };

@@ -139,7 +139,8 @@ private:
         auto const& t = table[static_cast<std::size_t>(m.e.step)];
         if (m.e.what == act::run) t.run(m);
         else if (m.e.what == act::pull) t.pull(m);
-        else if (m.e.what == act::close) add_to(m.view(m.e.value), m.view(m.e.in[0]));
+        else if (m.e.what == act::close && m.e.in[1] < 0) add_to(m.view(m.e.value), m.view(m.e.in[0]));
+        else if (m.e.what == act::close) add(m.view(m.e.value), m.view(m.e.in[0]), m.view(m.e.in[1]));
     }
 
     /// One scene after another; a tiled scene once per tile of rows.

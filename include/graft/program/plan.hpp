@@ -107,16 +107,30 @@ struct planner {
         return false;
     }
 
+    /// Will a pull read what a step has computed by event e?
+    constexpr bool pull_reads_later(index_t e, index_t v) const {
+        for (index_t f = e + 1; f < events.size; ++f) {
+            event const& later = events.at(f);
+            if (later.what == act::pull && later.step == v && events.reads_of(v).value) return true;
+            if (defines(later, v)) return false;
+        }
+        return false;
+    }
+    /// Where the stream goes on that event e computes.
+    constexpr region stream_region(index_t e, placed_event const& v) const {
+        return v.stage + 1 == code.stages && e < events.backward ? region::exit : region::scratch;
+    }
+
     constexpr void run(index_t e, placed_event& v) {
         auto const& s = code.at(v.step);
         index_t const columns = s.columns(n);
         bool const full = !v.tiled || read_elsewhere(e, v.step);
-        bool const closes = e + 1 < events.size && events.at(e + 1).what == act::close && v.step == code.last(v.stage);
+        bool const closes = e + 1 < events.size && events.at(e + 1).what == act::close &&
+                            v.step == code.last(v.stage) && !pull_reads_later(e, v.step);
         for (std::size_t k = 0; k < most_operands; ++k)
             if (s.in[k] >= 0) v.in[k] = slot(value, s.in[k]);
         if (closes) {  // the last value is written where the stream goes on; `close` adds to it in place
-            bool const leaves = v.stage + 1 == code.stages && e < events.backward;
-            v.value = make(columns, true, e, leaves ? region::exit : region::scratch);
+            v.value = make(columns, true, e, stream_region(e, v));
         } else {
             for (std::size_t k = 0; k < most_operands && v.value < 0; ++k) {  // over an operand that dies here
                 if (s.in[k] < 0 || !(s.forward_over >> k & 1) || s.in[k] == code.begin(v.stage)) continue;
@@ -131,9 +145,13 @@ struct planner {
         add_scratch(e, v);
     }
 
-    constexpr void close(placed_event& v) {
+    constexpr void close(index_t e, placed_event& v) {
         v.in[0] = slot(value, code.begin(v.stage));
         v.value = slot(value, v.step);
+        if (pull_reads_later(e, v.step)) {  // the sum lies beside the value
+            v.in[1] = v.value;
+            v.value = make(code.at(v.step).columns(n), true, e, stream_region(e, v));
+        }
         if (v.stage + 1 < code.stages) slot(value, code.begin(v.stage + 1)) = v.value;
     }
 
@@ -220,7 +238,7 @@ struct planner {
         for (index_t e = 0; e < events.size; ++e) {
             placed_event v{events.at(e)};
             if (v.what == act::run) run(e, v);
-            else if (v.what == act::close) close(v);
+            else if (v.what == act::close) close(e, v);
             else if (v.what == act::pull) pull(e, v, gradient);
             else v.value = slot(value, v.step), v.residue = slot(residue, v.step);
             for (index_t b : {v.value, v.residue, v.scratch, v.dy}) touch(b, e);

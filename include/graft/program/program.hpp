@@ -23,7 +23,8 @@ struct program_step {
     index_t (*scratch_double)(Sizes const&, call) = nullptr;
     double (*work)(Sizes const&, index_t rows, bool pull, bool trained, bool wanted) = nullptr;  // multiply-adds
     std::array<index_t, most_operands> in{-1, -1, -1};  // earlier steps
-    reads pull_reads{}, pull_reads_untrained{};
+    reads (*pull_reads)(Sizes const&) = nullptr;  // where the weights of the operation are trained
+    reads (*pull_reads_untrained)(Sizes const&) = nullptr;
     unsigned forward_over = 0, pull_over = 0;
     int pull_takes = -1;
     bool rows_independent = true;
@@ -94,11 +95,23 @@ constexpr index_t columns_in(Sizes const& n) {
     if constexpr (requires { Op::in_axis::of(n); }) return Op::in_axis::of(n);
     else return 0;
 }
-/// What a pull reads where the weights of its operation are not trained.
-template <class Rule>
-constexpr reads reads_untrained() {
-    if constexpr (requires { Rule::pull_reads_untrained; }) return Rule::pull_reads_untrained;
+/// What a pull reads: a constant of its rule, or what the rule says of these sizes.
+template <class Rule, class Sizes>
+constexpr reads reads_trained(Sizes const& n) {
+    if constexpr (requires { Rule::pull_reads(n); }) return Rule::pull_reads(n);
     else return Rule::pull_reads;
+}
+/// The same where the weights of its operation are not trained.
+template <class Rule, class Sizes>
+constexpr reads reads_untrained(Sizes const& n) {
+    if constexpr (requires { Rule::pull_reads_untrained; }) return Rule::pull_reads_untrained;
+    else return reads_trained<Rule>(n);
+}
+/// A call of an operation's rule, with the columns that the operation has in these sizes.
+template <class Op, class C, class Sizes>
+constexpr call sized(Sizes const& n, call c) {
+    c.in = columns_in<Op>(n), c.out = C::of(n);
+    return c;
 }
 
 template <class Sizes, class L, class Op, class C, class... Args>
@@ -109,8 +122,10 @@ constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
         return {.columns = [](Sizes const& n) { return C::of(n); },
                 .rank = [](Sizes const& n) { return adapter_rank<Op>(n); },
                 .residue = [](Sizes const& n) { return r::residue(n); },
-                .scratch_float = [](Sizes const& n, call c) { return r::template scratch<float>(n, c); },
-                .scratch_double = [](Sizes const& n, call c) { return r::template scratch<double>(n, c); },
+                .scratch_float =
+                    [](Sizes const& n, call c) { return r::template scratch<float>(n, sized<Op, C>(n, c)); },
+                .scratch_double =
+                    [](Sizes const& n, call c) { return r::template scratch<double>(n, sized<Op, C>(n, c)); },
                 .work =
                     [](Sizes const& n, index_t rows, bool pull, bool trained, bool wanted) {
                         return r::work(
@@ -122,8 +137,8 @@ constexpr program_step<Sizes> make_step(node<Op, C, Args...>) {
                     ((in[k++] = position<Args>(L{})), ...);
                     return in;
                 }(),
-                .pull_reads = r::pull_reads,
-                .pull_reads_untrained = reads_untrained<r>(),
+                .pull_reads = [](Sizes const& n) { return reads_trained<r>(n); },
+                .pull_reads_untrained = [](Sizes const& n) { return reads_untrained<r>(n); },
                 .forward_over = r::forward_over,
                 .pull_over = r::pull_over,
                 .pull_takes = r::pull_takes,

@@ -82,7 +82,7 @@ struct composer {
                 if (leads) useful |= step_set{1} << i;
                 below |= trained;
                 out.pull_reads[static_cast<std::size_t>(i)] =
-                    !leads ? reads{} : trained ? code.at(i).pull_reads : code.at(i).pull_reads_untrained;
+                    !leads ? reads{} : trained ? code.at(i).pull_reads(n) : code.at(i).pull_reads_untrained(n);
             }
         }
     }

@@ -15,10 +15,12 @@ struct reads {
     bool value = false, residue = false;
 };
 
-/// One call of a rule, as the plan sees it: how many rows, who computes, how wide the adapter is.
+/// One call of a rule, as the plan sees it: how many rows, who computes, how wide the adapter is. `in` and `out` are
+/// columns, of operations that have an axis of that name.
 struct call {
     index_t rows, lanes, rank;
     bool pull;
+    index_t in = 0, out = 0;
 };
 
 /// One call of a rule, as a count of its arithmetic sees it. `in` and `out` are columns.

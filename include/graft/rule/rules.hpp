@@ -3,6 +3,7 @@
 #pragma once
 
 #include <graft/rule/attention.hpp>    // IWYU pragma: export
+#include <graft/rule/dora.hpp>         // IWYU pragma: export
 #include <graft/rule/elementwise.hpp>  // IWYU pragma: export
 #include <graft/rule/linear.hpp>       // IWYU pragma: export
 #include <graft/rule/lora.hpp>         // IWYU pragma: export

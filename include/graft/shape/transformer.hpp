@@ -23,12 +23,19 @@ constexpr unsigned target_bit(std::string_view name) {
     return 0;
 }
 
+/// Whether adapted maps keep the lengths of their rows as trained numbers (DoRA), and whether gradients know that a
+/// row's length depends on the adapter.
+enum class adapter_norm : unsigned char { none, detached, attached };
+
 template <class N>
 struct transformer {
     N tokens, width, heads, kv_heads, head, hidden, rank;
     unsigned targets = all_targets;  // which maps carry an adapter
     N cached{};                      // past rows whose keys and values generation keeps
     bool stored_weights = false;     // keep attention's weights from forward to pull, as the published methods do
+    adapter_norm norm = adapter_norm::none;
+    bool adapter_dropout = false;  // what adapters read may be dropped out
+    bool adapter_offset = false;   // adapters start from a part of W that is taken off the map (PiSSA)
 };
 using transformer_shape = transformer<extent>;   // what is known when compiling
 using transformer_sizes = transformer<index_t>;  // what is known when running
@@ -36,7 +43,8 @@ using transformer_sizes = transformer<index_t>;  // what is known when running
 /// The largest sizes `s` admits: the numbers a static plan must fit.
 constexpr transformer_sizes bounds(transformer_shape const& s) {
     return {s.tokens.bound, s.width.bound, s.heads.bound, s.kv_heads.bound, s.head.bound,
-            s.hidden.bound, s.rank.bound,  s.targets,     s.cached.bound,   s.stored_weights};
+            s.hidden.bound, s.rank.bound,  s.targets,     s.cached.bound,   s.stored_weights,
+            s.norm,         s.adapter_dropout, s.adapter_offset};
 }
 
 struct width : axis { static constexpr index_t of(auto const& n) { return n.width; } };

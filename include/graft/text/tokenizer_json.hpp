@@ -256,12 +256,12 @@ inline result<tokenizer_data> read_tokenizer_json(std::string_view json, std::st
     if (config_json.empty()) return data;
     auto const config = parse_json(config_json, config_file);
     if (!config) return config.error();
-    struct role {
+    struct special {
         char const* key;
         int* id;
     };
-    for (role const r : {role{"bos_token", &data->bos}, role{"eos_token", &data->eos},
-                         role{"pad_token", &data->padding}, role{"unk_token", &data->unknown}}) {
+    for (special const r : {special{"bos_token", &data->bos}, special{"eos_token", &data->eos},
+                         special{"pad_token", &data->padding}, special{"unk_token", &data->unknown}}) {
         auto const spelling = detail::config_token(*config, r.key, config_file);
         if (!spelling) return spelling.error();
         if (spelling->empty()) continue;

@@ -2,8 +2,11 @@
 // A gradient strategy and an optimizer that are chosen while the program runs.           (layer 13: train)
 #pragma once
 
-#include <graft/optimizer/adamw.hpp>
+#include <graft/optimizer/adamw8.hpp>
+#include <graft/optimizer/lion.hpp>
+#include <graft/optimizer/muon.hpp>
 #include <graft/optimizer/sgd.hpp>
+#include <graft/optimizer/stiefel.hpp>
 #include <graft/strategy/checkpoint.hpp>
 #include <graft/strategy/full.hpp>
 #include <graft/strategy/lcsb.hpp>
@@ -13,6 +16,7 @@
 #include <graft/strategy/zeroth_order.hpp>
 #include <graft/train/trainer.hpp>
 
+#include <algorithm>
 #include <type_traits>
 
 namespace graft {
@@ -140,27 +144,133 @@ private:
 };
 static_assert(GradientStrategy<any_strategy>);
 
-/// Any of the optimizers, with its own numbers.
-class any_optimizer {
-public:
-    constexpr any_optimizer() : any_optimizer(adamw{}) {}
-    constexpr any_optimizer(adamw o) : state_per_parameter(adamw::state_per_parameter), adam(o) {}
-    constexpr any_optimizer(sgd o) : state_per_parameter(sgd::state_per_parameter), descent(o), is_adam(false) {}
+/// Any of the retractions.
+class any_retraction {
+    enum class kind : unsigned char { cholesky_qr, polar, cayley };
 
+public:
+    constexpr any_retraction() = default;
+    constexpr any_retraction(cholesky_qr) {}
+    constexpr any_retraction(polar) : which(kind::polar) {}
+    constexpr any_retraction(cayley) : which(kind::cayley) {}
+
+    static constexpr index_t scratch_bytes(index_t columns) {
+        return std::max(
+            {cholesky_qr::scratch_bytes(columns), polar::scratch_bytes(columns), cayley::scratch_bytes(columns)});
+    }
     template <class T>
-    void apply(update<T> const& u, workers const& on) const {
-        if (is_adam)
-            adam.apply(u, on);
-        else
-            descent.apply(u, on);
+    void retract(T* to, T const* from, T const* d, double t, index_t rows, index_t columns, std::byte* scratch) const {
+        auto const with = [&](auto const& r) { r.retract(to, from, d, t, rows, columns, scratch); };
+        if (which == kind::polar) return with(polar{});
+        if (which == kind::cayley) return with(cayley{});
+        with(cholesky_qr{});
     }
 
-    index_t state_per_parameter;  // of the one that was chosen
+private:
+    kind which = kind::cholesky_qr;
+};
+static_assert(Retraction<any_retraction>);
+
+/// Any of the ways to step along the manifold, with its own numbers.
+class any_momentum {
+    enum class kind : unsigned char { descent, adam, projected };
+    constexpr auto visit(auto&& f) const {
+        if (which == kind::adam) return f(adam);
+        if (which == kind::projected) return f(projected);
+        return f(descent);
+    }
+
+public:
+    constexpr any_momentum() = default;
+    constexpr any_momentum(riemannian_sgd m) : descent(m) {}
+    constexpr any_momentum(riemannian_adam m) : which(kind::adam), adam(m) {}
+    constexpr any_momentum(projected_adamw m) : which(kind::projected), projected(m) {}
+
+    template <class T>
+    constexpr index_t state_bytes(piece const& p) const {
+        return visit([&](auto const& m) { return m.template state_bytes<T>(p); });
+    }
+    template <class T>
+    constexpr index_t room(piece const& p) const {
+        return visit([&](auto const& m) { return m.template room<T>(p); });
+    }
+    template <class T>
+    void step(update<T> const& u, any_retraction const& r, detail::tangent_space const& at, T* d,
+              std::byte* scratch) const {
+        visit([&](auto const& m) { m.step(u, r, at, d, scratch); });
+    }
 
 private:
-    adamw adam;
-    sgd descent;
-    bool is_adam = true;
+    kind which = kind::descent;
+    riemannian_sgd descent{};
+    riemannian_adam adam{};
+    projected_adamw projected{};
+};
+
+using any_stiefel = stiefel<any_retraction, any_momentum>;
+
+/// Any of the optimizers, with its own numbers.
+class any_optimizer {
+    enum class kind : unsigned char { adam, adam8, descent, signs, orthogonal, manifold };
+    constexpr auto visit(auto&& f) const {
+        switch (which) {
+            case kind::adam8: return f(adam8);
+            case kind::descent: return f(descent);
+            case kind::signs: return f(signs);
+            case kind::orthogonal: return f(orthogonal);
+            case kind::manifold: return f(manifold);
+            case kind::adam: break;
+        }
+        return f(adam);
+    }
+
+public:
+    constexpr any_optimizer() = default;
+    constexpr any_optimizer(adamw o) : adam(o) {}
+    constexpr any_optimizer(adamw8 o) : which(kind::adam8), adam8(o) {}
+    constexpr any_optimizer(sgd o) : which(kind::descent), descent(o) {}
+    constexpr any_optimizer(lion o) : which(kind::signs), signs(o) {}
+    constexpr any_optimizer(muon o) : which(kind::orthogonal), orthogonal(o) {}
+    template <class R, class M>
+    constexpr any_optimizer(stiefel<R, M> o) : which(kind::manifold), manifold{o.retraction, o.momentum, o.rest} {}
+
+    template <class T>
+    constexpr index_t state_bytes(piece const& p) const {
+        return visit([&](auto const& o) { return o.template state_bytes<T>(p); });
+    }
+    template <class T>
+    constexpr index_t scratch_bytes(piece const& p) const {
+        return visit([&](auto const& o) { return graft::scratch_bytes<T>(o, p); });
+    }
+    constexpr bool constrains(piece const& p) const {
+        return visit([&](auto const& o) { return graft::constrains(o, p); });
+    }
+    template <class T>
+    void apply(update<T> const& u) const {
+        visit([&](auto const& o) { o.apply(u); });
+    }
+    // Of pieces that are constrained (`stiefel`).
+    template <class T>
+    void start(piece const& p, T* b, std::uint64_t seed, std::uint32_t place, std::byte* scratch) const {
+        manifold.start(p, b, seed, place, scratch);
+    }
+    template <class T>
+    void settle(piece const& p, T* b, T* a, index_t a_columns, std::byte* scratch) const {
+        manifold.settle(p, b, a, a_columns, scratch);
+    }
+    template <class T>
+    void retract_probe(piece const& p, T const* from, T* at, std::byte* scratch) const {
+        manifold.retract_probe(p, from, at, scratch);
+    }
+
+private:
+    kind which = kind::adam;
+    adamw adam{};
+    adamw8 adam8{};
+    sgd descent{};
+    lion signs{};
+    muon orthogonal{};
+    any_stiefel manifold{};
 };
 static_assert(Optimizer<any_optimizer>);
 

@@ -113,7 +113,7 @@ struct budget_search {
     }
 
     constexpr budgeted run() {
-        transformer_sizes const n = sizes_of(c, s.tokens, s.rank, s.targets);
+        transformer_sizes const n = step_layout<Block, rematerialised, Rule, T>{c, s}.n;
         chain = worth_keeping<Block>(n);
         index_t const finest = s.tokens > 64 ? 64 : 8;  // multiples of 64 keep the order of every sum over rows
         index_t tile = 0;
@@ -139,12 +139,7 @@ struct budget_search {
 /// allow unasked (`-fconstexpr-ops-limit`, `-fconstexpr-steps`).
 template <class Block, class T = float, GradientStrategy Strategy, Optimizer Rule>
 constexpr budgeted cheapest_within(model_config const& c, training<Strategy, Rule> const& s, index_t budget) {
-    training<rematerialised, Rule> own;
-    own.tokens = s.tokens, own.rank = s.rank, own.alpha = s.alpha, own.rank_stabilised = s.rank_stabilised;
-    own.targets = s.targets, own.max_grad_norm = s.max_grad_norm, own.lanes = s.lanes, own.optimizer = s.optimizer;
-    own.updates = s.updates, own.checkpoints = s.checkpoints, own.adapters = s.adapters;
-    own.checkpoints_apart = s.checkpoints_apart, own.seed = s.seed;
-    return detail::budget_search<Block, Rule, T>{c, own, budget}.run();
+    return detail::budget_search<Block, Rule, T>{c, s.with(rematerialised{}), budget}.run();
 }
 
 }  // namespace graft

@@ -26,16 +26,16 @@ public:
     using sizes = typename Block::sizes;
     using runs = machine<Block, T>;
 
-    static constexpr index_t memory_bytes(model_config const& c, generation const& g, index_t rank = 0,
-                                          unsigned targets = all_targets) {
-        return regions(c, g, sizes_of(c, g.chunk, rank, targets, g.context)).total;
+    static constexpr index_t memory_bytes(model_config const& c, generation const& g, adapter_settings const& a = {}) {
+        return regions(c, g, sizes_of(c, g.chunk, a, g.context)).total;
     }
 
+    /// `a`: what the adapters in the model's layers are like; ranks up to its largest.
     generator(model<Block, T> const& m, generation const& g, std::span<std::byte> memory, workers executor = {},
-              index_t rank = 0, unsigned targets = all_targets)
+              adapter_settings const& a = {})
         : net(m),
           how(g),
-          n(sizes_of(m.config, g.chunk, rank, targets, g.context)),
+          n(sizes_of(m.config, g.chunk, a, g.context)),
           plan(block_plan_of(n, g)),
           on(executor) {
         require(executor.count == g.lanes, fault::bounds, "generator: lanes of the executor", executor.count, g.lanes);

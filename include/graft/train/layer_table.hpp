@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace graft {
 
@@ -36,8 +37,12 @@ struct layer_state {
     duty does = duty::train;
     bool chosen = true;
     index_t slot = -1;      // of its input among the kept streams; −1: not kept
-    index_t gradient = -1;  // of its gradients among those of all chosen layers
+    index_t gradient = -1;  // where its gradients begin among those of all chosen layers, in numbers
     index_t kept = 0;       // where its kept values begin, in bytes
+    index_t first = 0, numbers = 0;        // its trained numbers among all
+    index_t state = 0;                     // where its optimizer's memory begins, in bytes
+    index_t norms = 0, offsets = 0;        // where what DoRA keeps begins, and the frozen copies, in numbers
+    bool stale = true, measured = false;   // DoRA: its adapters have moved; the lengths of W's rows are known
 };
 
 /// A row per layer, and what goes from one update to the next: the updates of each layer and the length of its gradient
@@ -62,6 +67,7 @@ public:
         forget();
     }
 
+    layer_state& operator[](index_t l) { return states[l]; }
     layer_state const& operator[](index_t l) const { return states[l]; }
     double& updates_of(index_t l) { return numbers[l]; }
     double& length_of(index_t l) { return numbers[count + l]; }
@@ -90,16 +96,16 @@ public:
             layer_state& s = states[l];
             s.chosen = chosen[l];
             s.does = duty_of(says, l, lowest, s.chosen);
-            s.gradient = !pulls || !s.chosen ? -1 : fused ? 0 : gradients++;
+            s.gradient = !pulls || !s.chosen ? -1 : fused ? 0 : std::exchange(gradients, gradients + s.numbers);
             s.kept = kept, kept += kept_bytes(l);
             bool const needed = says.every > 1 ? l >= lowest - lowest % says.every : s.does != duty::skip;
             s.slot = !pulls || !needed ? -1 : says.every > 1 ? l / says.every : slot++;
         }
-        if (!pulls || fused) gradients = says.trains ? 1 : 0;
+        if (!pulls || fused) gradients = says.trains ? states[count - 1].numbers : 0;
     }
 
     index_t lowest = 0;     // layer that is trained
-    index_t gradients = 0;  // layers whose gradients exist at once
+    index_t gradients = 0;  // numbers of the gradients that exist at once
 
 private:
     layer_state* states = nullptr;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <graft/block/adapters.hpp>
+#include <graft/block/pissa.hpp>
 #include <graft/block/head.hpp>
 #include <graft/memory/limit.hpp>
+#include <graft/rule/dora.hpp>
 #include <graft/train/batch.hpp>
 #include <graft/train/kept_streams.hpp>
 #include <graft/train/settings.hpp>
@@ -23,13 +25,21 @@ struct training_memory {
     index_t kept = 0;         // what the strategy keeps inside blocks
     index_t block = 0;        // the block that is running; shares its place with
     index_t head = 0;         // the loss
-    index_t adapters = 0, gradients = 0, optimizer = 0;
+    index_t adapters = 0;     // trained numbers, and what DoRA or a start on principal parts keeps beside them
+    index_t gradients = 0, optimizer = 0;
     bool checkpoints_apart = false;  // these lie elsewhere and do not count
+    index_t norms = 0, offsets = 0;  // of `adapters`: what DoRA keeps of rows' lengths, what PiSSA started from
 
     constexpr index_t total() const {
         return tables + panels + batch + (checkpoints_apart ? 0 : checkpoints) + stream + kept + std::max(block, head) +
                adapters + gradients + optimizer;
     }
+};
+
+/// A trained matrix, and where its numbers and its optimizer's memory begin in those of its layer.
+struct placed_piece {
+    piece what;
+    index_t first = 0, state = 0;
 };
 
 /// How a step's memory divides, derived from the settings alone: the one place where sizes are decided.
@@ -41,7 +51,8 @@ struct step_layout {
     model_config const& c;
     training<Strategy, Rule> const& s;
     strategy_answers says = answers_of(s.strategy);
-    sizes n = sizes_of(c, s.tokens, s.rank, s.targets, 0, says.stored_weights);
+    adapter_settings adapter = s.adapter();
+    sizes n = sized();
 
     static constexpr index_t bytes(index_t numbers) {
         return round_up(numbers * static_cast<index_t>(sizeof(T)), buffer_alignment);
@@ -94,12 +105,72 @@ struct step_layout {
         return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots()};
     }
 
-    constexpr index_t adapter_numbers_of_layer() const { return adapter_numbers<Block>(n); }
+    constexpr index_t numbers_of(index_t layer) const { return adapter_numbers<Block>(adapter, n, layer); }
+    constexpr index_t norms_of(index_t layer) const { return norm_numbers<Block>(adapter, n, layer); }
+    constexpr index_t offsets_of(index_t layer) const {
+        return n.adapter_offset ? offset_numbers<Block>(adapter, n, layer) : 0;
+    }
+    constexpr index_t state_of(index_t layer) const {
+        index_t sum = 0;
+        if (trains())
+            each_piece<Block>(adapter, n, layer, [&](auto, piece const& p) { sum += state_of(p); });
+        return sum;
+    }
+    constexpr index_t state_of(piece const& p) const {
+        return round_up(s.optimizer.template state_bytes<T>(p), buffer_alignment);
+    }
+    /// Of all layers together, and of the largest.
+    constexpr index_t all(auto&& of) const {
+        index_t sum = 0;
+        for (index_t l = 0; l < c.layers; ++l) sum += of(l);
+        return sum;
+    }
+    constexpr index_t largest(auto&& of) const {
+        index_t most = 0;
+        for (index_t l = 0; l < c.layers; ++l) most = std::max(most, of(l));
+        return most;
+    }
+    /// Pieces that move of the layer that has most.
+    constexpr index_t pieces() const {
+        if (!trains()) return 0;
+        return largest([&](index_t l) {
+            index_t count = 0;
+            each_piece<Block>(adapter, n, l, [&](auto, piece const&) { ++count; });
+            return count;
+        });
+    }
+    /// What moving one piece takes beside it, on one lane; and what is done to a layer's adapters between passes.
+    constexpr index_t moving_bytes() const {
+        return largest([&](index_t l) {
+            index_t most = 0;
+            each_piece<Block>(adapter, n, l, [&](auto, piece const& p) {
+                most = std::max(most, round_up(scratch_bytes<T>(s.optimizer, p), buffer_alignment));
+            });
+            return most;
+        });
+    }
+    constexpr index_t between_bytes() const {
+        index_t const between = largest([&](index_t l) {
+            index_t most = 0;
+            each_piece<Block>(adapter, n, l, [&](auto op, piece const& p) {
+                using Op = decltype(op);
+                index_t const in = Op::in_axis::of(n), out = Op::out_axis::of(n), r = n.rank;
+                if (p.is == role::magnitude) most = std::max(most, bytes(norm_scratch<T>(in, out, r)));
+                if (p.is == role::lora_b && s.start == adapter_start::pissa)
+                    most = std::max(most, bytes(pissa_scratch<T>(in, out, r)));
+            });
+            return most;
+        });
+        return std::max(between, trains() ? s.lanes * moving_bytes() : 0);
+    }
     /// Parameters are computed with in a copy of one layer's.
     constexpr bool copies() const { return s.adapters != resting::same || (trains() && !pulls()); }
-    constexpr index_t gradient_layers() const {
+    /// Gradients that exist at once.
+    constexpr index_t gradient_numbers() const {
         if (!trains()) return 0;
-        return !pulls() || s.updates == updating::fused ? 1 : most();
+        auto const numbers = [&](index_t l) { return numbers_of(l); };
+        if (pulls() && s.updates == updating::deferred && most() == c.layers) return all(numbers);
+        return largest(numbers) * (pulls() && s.updates == updating::deferred ? most() : 1);
     }
 
     constexpr training_memory memory() const {
@@ -117,20 +188,31 @@ struct step_layout {
             }
         for (index_t l = 0; l < c.layers; ++l)
             kept += kept_of[static_cast<std::size_t>(variant_of(s.strategy, l, c.layers))];
-        index_t const each = adapter_numbers_of_layer(), trained = each * c.layers;
+        auto const numbers = [&](index_t l) { return numbers_of(l); };
         training_memory m;
-        m.tables = layer_table::bytes(c.layers, says.estimate.samples) + plans;
+        m.tables = layer_table::bytes(c.layers, says.estimate.samples) + plans +
+                   round_up(pieces() * static_cast<index_t>(sizeof(placed_piece)), buffer_alignment);
         m.panels = s.lanes * round_up(product_panel_bytes<T>, buffer_alignment);
         m.batch = batch_view<T>::bytes(s.tokens, c.head);
         m.checkpoints = slots() * slot_bytes(), m.checkpoints_apart = s.checkpoints_apart;
         m.stream = streams() * bytes(s.tokens * c.width);
         m.kept = says.selects ? most() * deepest + (c.layers - most()) * passing : kept;
-        m.block = scratch;
+        m.block = std::max(scratch, between_bytes());
         m.head = loss_head<T>::scratch_bytes(s.tokens, c.width);
-        m.adapters = round_up(trained * bytes_of<T>(s.adapters), buffer_alignment) + (copies() ? bytes(each) : 0);
-        m.gradients = bytes(each * gradient_layers());
-        m.optimizer = says.trains ? bytes(trained * s.optimizer.state_per_parameter) : 0;
+        m.norms = bytes(all([&](index_t l) { return norms_of(l); }));
+        m.offsets = bytes(all([&](index_t l) { return offsets_of(l); }));
+        m.adapters = round_up(all(numbers) * bytes_of<T>(s.adapters), buffer_alignment) +
+                     (copies() ? bytes(largest(numbers)) : 0) + m.norms + m.offsets;
+        m.gradients = bytes(gradient_numbers());
+        m.optimizer = all([&](index_t l) { return state_of(l); });
         return m;
+    }
+
+private:
+    constexpr sizes sized() const {
+        sizes z = sizes_of(c, s.tokens, adapter, 0, says.stored_weights);
+        z.adapter_dropout = s.dropout > 0, z.adapter_offset = s.start == adapter_start::pissa;
+        return z;
     }
 };
 

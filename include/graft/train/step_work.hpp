@@ -26,7 +26,9 @@ public:
     constexpr step_counter(model_config const& c, training<Strategy, Rule> const& s) : lay{c, s} {}
 
     constexpr step_arithmetic of(std::span<bool const> chosen) {
-        auto const& [c, s, says, n] = lay;
+        auto const& c = lay.c;
+        auto const& s = lay.s;
+        auto const& says = lay.says;
         index_t const lowest = static_cast<index_t>(std::find(chosen.begin(), chosen.end(), true) - chosen.begin());
         double const logits = static_cast<double>(s.tokens) * static_cast<double>(c.vocabulary * c.width);
         double const passes = static_cast<double>(std::max<index_t>(says.estimate.samples, 1)) *

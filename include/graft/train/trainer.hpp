@@ -2,12 +2,9 @@
 // One update of training: forward, backward block by block, parameters moved. Nothing allocates.  (layer 13: train)
 #pragma once
 
-#include <graft/memory/arena.hpp>
 #include <graft/memory/visitor.hpp>
 #include <graft/optimizer/norm.hpp>
-#include <graft/train/estimate.hpp>
-#include <graft/train/memory_plan.hpp>
-#include <graft/train/model.hpp>
+#include <graft/train/adapter_store.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -70,17 +67,12 @@ public:
         for (index_t i = 0; i < lay.streams(); ++i)
             working_streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(how.tokens * c.width);
         streams = {lay.stream_settings(), slots, working_streams, table};
-        each = lay.adapter_numbers_of_layer(), count = each * c.layers;
-        numbers = place.take(round_up(count * bytes_of<T>(how.adapters), buffer_alignment));
-        copy = lay.copies() ? place.take_numbers<T>(each) : nullptr;
-        gradients = place.take_numbers<T>(each * lay.gradient_layers());
-        state = place.take_numbers<T>(lay.trains() ? count * how.optimizer.state_per_parameter : 0);
+        adapters = {how, net.layers, table};
+        adapters.take(place, lay);
         working = place.take(std::max(planned.block, planned.head));
         fixed = place.taken() - round_up(std::max(planned.block, planned.head), buffer_alignment);
-        scale_of_adapters =
-            static_cast<T>(adapter_scale(how.alpha, std::max<index_t>(how.rank, 1), how.rank_stabilised));
         forget();
-        for (index_t l = 0; l < c.layers; ++l) lay_layer(l);
+        for (index_t l = 0; l < c.layers; ++l) adapters.lay(l);
     }
     trainer(trainer const&) = delete;
     trainer& operator=(trainer const&) = delete;
@@ -88,8 +80,8 @@ public:
     /// New adapters that change nothing yet, and an optimizer that remembers nothing.
     void start(std::uint64_t seed) {
         for (index_t l = 0; l < net.config.layers; ++l) {
-            start_adapters(open_layer(l), l, seed);
-            close_layer(l);
+            adapters.start(l, seed, working, on);
+            tell_weights(l);
         }
         forget();
     }
@@ -111,10 +103,10 @@ public:
         double squares = 0;
         ++updates;
         backward([&](index_t l) {
-            double const norm = global_norm(gradients, each, on);
+            double const norm = global_norm(adapters.gradient(l), table[l].numbers, on);
             squares += norm * norm;
             if (!std::isfinite(norm)) return void(r.finite = false);
-            if (r.finite) move_layer(l, gradients, norm, rate, 1);
+            if (r.finite) move_layer(l, adapters.gradient(l), norm, rate, 1);
         });
         for (index_t l = 0; l < net.config.layers; ++l)
             if (!table[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
@@ -140,6 +132,7 @@ public:
 
     /// The sum of the losses of one batch: forward only.
     double evaluate(batch const& b) {
+        drops = 0;
         forward(b, false);
         return head_loss({}, T{});
     }
@@ -153,28 +146,27 @@ public:
     /// Forgets what was accumulated since the last update.
     void discard() { pending = 0; }
 
-    /// All trained numbers where they rest as they are computed with; and what the optimizer remembers, layer by layer.
+    /// All trained numbers where they rest as they are computed with; and what the optimizer remembers, layer by layer,
+    /// piece by piece. Under DoRA a span that was written to is asked for again before the next pass.
     std::span<T> parameters() {
         require(how.adapters == resting::same, fault::bounds, "trainer: 16-bit adapters (use parameter_bytes)", 0, 1);
-        return {reinterpret_cast<T*>(numbers), static_cast<std::size_t>(count)};
+        return {reinterpret_cast<T*>(adapters.resting_bytes().data()), static_cast<std::size_t>(adapters.all())};
     }
     std::span<std::byte> parameter_bytes() {
-        return {numbers, static_cast<std::size_t>(count * bytes_of<T>(how.adapters))};
+        return adapters.resting_bytes();
     }
-    std::span<T> optimizer_state() {
-        return {state, static_cast<std::size_t>(count * how.optimizer.state_per_parameter)};
-    }
+    std::span<std::byte> optimizer_state() { return adapters.optimizer_state(); }
     /// What the strategy remembers from one update to the next.
     std::span<double> strategy_memory() {
         return table.memory();
     }
     /// The gradients of all layers that are trained at this update, lowest first; of estimates and fused updates the
     /// last layer's.
-    std::span<T const> accumulated() const { return {gradients, static_cast<std::size_t>(each * table.gradients)}; }
+    std::span<T const> accumulated() const { return adapters.all_gradients(); }
     /// Those of one layer; none where it is not trained.
     std::span<T const> gradient_of(index_t l) const {
         if (table[l].gradient < 0) return {};
-        return {gradients + table[l].gradient * each, static_cast<std::size_t>(each)};
+        return {adapters.gradient(l), static_cast<std::size_t>(table[l].numbers)};
     }
     resting parameters_rest() const { return how.adapters; }
     index_t steps() const { return updates; }
@@ -183,15 +175,23 @@ public:
     bool fuses() const { return how.updates == updating::fused && says.trains && says.pulls(); }
 
     /// A layer with its adapters as T, until `close_layer` lays them to rest again.
-    layer_weights<Block, T>& open_layer(index_t l) {
-        if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, copy);
-        lay_layer(l);
-        return layer(l);
+    layer_weights<Block, T>& open_layer(index_t l) { return adapters.open(l); }
+    void close_layer(index_t l) { adapters.close(l, working); }
+    layer_weights<Block, T>& layer(index_t l) { return adapters.layer(l); }
+    /// Copies of the layers' views, with the adapters as T at `numbers` (as many as there are parameters), also where
+    /// they rest in 16 bits; their lengths of rows are those of now.
+    void lay_views(std::span<layer_weights<Block, T>> views, T* at) {
+        take_up(how.adapters, adapters.resting_bytes().data(), adapters.all(), at);
+        for (index_t l = 0; l < net.config.layers; at += adapters.numbers_of(l++)) {
+            adapters.enter(l, {}, working, on);
+            views[static_cast<std::size_t>(l)] = layer(l);
+            adapters.lay_view(views[static_cast<std::size_t>(l)], l, at);
+        }
     }
-    void close_layer(index_t l) {
-        if (how.adapters != resting::same) lay_down(how.adapters, copy, each, stored(l));
+    /// Makes what the layers keep beside their adapters that of their adapters now.
+    void refresh() {
+        for (index_t l = 0; l < net.config.layers; ++l) adapters.enter(l, {}, working, on);
     }
-    layer_weights<Block, T>& layer(index_t l) { return net.layers[static_cast<std::size_t>(l)]; }
     model<Block, T> const& of() const { return net; }
     sizes const& dimensions() const { return n; }
     training_memory const& memory() const { return planned; }
@@ -218,13 +218,27 @@ private:
                 static_cast<index_t>(net.layers.size()), c.layers);
         require(how.updates == updating::deferred || how.max_grad_norm == 0, fault::bounds,
                 "trainer: fused updates, which see no whole gradient to clip (max_grad_norm)", 1, 0);
+        require(how.dropout >= 0 && how.dropout < 1, fault::numeric, "trainer: dropout in percent",
+                static_cast<index_t>(100 * how.dropout), 99);
+        require(how.norm == adapter_norm::none || carries_magnitudes<Block, T>(), fault::bounds,
+                "trainer: magnitudes in a block whose maps have none (use dora)", 1, 0);
+        auto const like = how.adapter();
+        for (index_t l = 0; l < c.layers; ++l)
+            each_piece<Block>(like, sizes_of(c, how.tokens, like), l, [&](auto, piece const& p) {
+                if (p.is == role::lora_b && constrains(how.optimizer, {role::lora_b, p.columns, p.columns})) {
+                    require(how.adapters == resting::same, fault::bounds,
+                            "trainer: 16-bit adapters under an optimizer that keeps columns orthonormal", 1, 0);
+                    require(p.columns <= p.rows, fault::shape,
+                            "trainer: rank of a map whose columns the optimizer keeps orthonormal", p.columns, p.rows);
+                }
+            });
         require(!how.checkpoints_apart || static_cast<index_t>(apart.size()) >= planned.checkpoints, fault::memory,
                 "trainer: bytes for kept streams", static_cast<index_t>(apart.size()), planned.checkpoints);
     }
 
     /// Nothing remembered: no updates, no lengths of gradients, no losses.
     void forget() {
-        std::fill_n(state, says.trains ? count * how.optimizer.state_per_parameter : 0, T{});
+        adapters.forget();
         table.forget();
         updates = pending = 0;
         choose();
@@ -242,30 +256,15 @@ private:
 
     // ------------------------------------------------------------------ one block
 
-    std::byte* stored(index_t l) { return numbers + l * each * bytes_of<T>(how.adapters); }
-    void lay_layer(index_t l) {
-        T* const at = how.adapters == resting::same ? reinterpret_cast<T*>(stored(l)) : copy;
-        T* const g = table[l].gradient >= 0 ? gradients + table[l].gradient * each : nullptr;
-        lay_adapters(layer(l), n, at, g, scale_of_adapters);
-    }
-    /// The layer as this pass sees it: its parameters, moved along a random direction where there is one.
-    layer_weights<Block, T>& enter(index_t l) {
-        if (moved.by != 0) {
-            take_up(how.adapters, stored(l), each, copy);
-            add_direction(copy, each, moved, l, on);
-            lay_adapters(layer(l), n, copy, static_cast<T*>(nullptr), scale_of_adapters);
-            return layer(l);
-        }
-        return open_layer(l);
-    }
     typename runs::place block(index_t l, T* entry, T* exit, T* gradient) {
-        return {n,    around, enter(l), on,   plan_for(l), view.rows,           working,
+        auto const& adapted = adapters.enter(l, moved, working, on);
+        return {n,    around, adapted, on,   plan_for(l), view.rows,           working,
                 kept + table[l].kept,  entry, exit, gradient, pending == 0, &reached_block, table[l].chosen};
     }
     void run_forward(index_t l, T* entry, T* exit) {
         runs::forward(block(l, entry, exit, nullptr));
         tell_weights(l);
-        if (moved.by != 0) lay_layer(l);
+        if (moved.by != 0) adapters.lay(l);
     }
     void tell_weights(index_t l) {
         if (!told.weights) return;
@@ -281,6 +280,8 @@ private:
         auto const& c = net.config;
         view.set(b, c);
         around = view.around(c);
+        around.dropout = {drops, how.seed,
+                          static_cast<std::uint64_t>(updates) << 20 | static_cast<std::uint64_t>(pending)};
         T* x = streams.place_of(0, nullptr, keeping);
         embed(matrix<T>{x, view.rows, c.width, &on}, net.embedding, b.ids, told.weights);
         for (index_t l = 0; l < c.layers; ++l) {
@@ -295,6 +296,7 @@ private:
     }
 
     double forward_and_loss(batch const& b, T scale) {
+        drops = how.dropout;
         forward(b, says.trains);
         return head_loss(matrix<T>{top, view.rows, net.config.width, &on}, scale);
     }
@@ -340,20 +342,18 @@ private:
         index_t step = updates;
         if (g) table.length_of(l) = norm, ++table.updates_of(l);
         if (says.selects && says.update == unselected_update::none) step = static_cast<index_t>(table.updates_of(l));
-        T* at = reinterpret_cast<T*>(stored(l));
-        if (how.adapters != resting::same) take_up(how.adapters, stored(l), each, at = copy);
-        how.optimizer.apply(update_of(at, g, l, rate, scale, step), on);
-        if (how.adapters != resting::same)
-            lay_down_randomly(how.adapters, copy, each, stored(l), how.seed,
-                              rounding_stream + static_cast<std::uint32_t>(l), static_cast<std::uint64_t>(updates));
-    }
-    graft::update<T> update_of(T* at, T const* g, index_t l, double rate, double scale, index_t step) {
-        return {at, g, state + l * each * how.optimizer.state_per_parameter, each, rate, scale, step};
+        adapters.move(l, g, rate, scale, step, static_cast<std::uint64_t>(updates), working, on);
     }
 
     update_report apply_gradients(double rate) {
         update_report r;
-        r.grad_norm = global_norm(gradients, each * table.gradients, on);
+        double squares = 0;
+        for (index_t l = 0; l < net.config.layers; ++l)
+            if (auto const g = gradient_of(l); !g.empty()) {
+                double const length = global_norm(g.data(), static_cast<index_t>(g.size()), on);
+                squares += length * length;
+            }
+        r.grad_norm = std::sqrt(squares);
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         ++updates;
@@ -361,7 +361,7 @@ private:
         for (index_t l = 0; l < net.config.layers; ++l) {
             auto const g = gradient_of(l);
             move_layer(l, g.empty() ? nullptr : g.data(),
-                       says.selects && !g.empty() ? global_norm(g.data(), each, on) : 0, rate, scale);
+                       says.selects && !g.empty() ? global_norm(g.data(), table[l].numbers, on) : 0, rate, scale);
         }
         return r;
     }
@@ -382,7 +382,7 @@ private:
             if (pending == 0) d = 0;
             for (int sign : {1, -1}) {
                 if (e.one_point && sign < 0) continue;
-                moved = along(k, sign * e.epsilon);
+                moved = along(k, sign * e.epsilon), drops = 0;
                 forward(b, false);
                 double const loss = head_loss({}, T{});
                 sum += loss, d += sign * scale * loss;
@@ -402,22 +402,22 @@ private:
             d = !e.one_point ? d / (2 * e.epsilon) : table.knows_loss() != 0 ? (d - table.last_loss()) / e.epsilon : 0;
             d /= samples, squares += d * d;
         }
-        r.grad_norm = std::sqrt(squares * static_cast<double>(count));  // expected: directions are all but orthogonal
+        r.grad_norm =
+            std::sqrt(squares * static_cast<double>(adapters.all()));  // expected: directions are all but orthogonal
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         if (e.one_point) table.last_loss() = mean, table.knows_loss() = 1;
         double const scale = clip_scale(r.grad_norm, how.max_grad_norm);
         for (index_t l = 0; l < net.config.layers; ++l) {
-            std::fill_n(gradients, each, T{});
+            T* const g = adapters.first_gradient();
+            std::fill_n(g, table[l].numbers, T{});
             for (index_t k = 0; k < e.samples; ++k)
-                add_direction(gradients, each, along(k, table.differences()[k]), l, on);
-            ++updates, move_layer(l, gradients, 0, rate, scale), --updates;
+                add_direction(g, table[l].numbers, along(k, table.differences()[k]), l, on);
+            ++updates, move_layer(l, g, 0, rate, scale), --updates;
         }
         ++updates;
         return r;
     }
-
-    static constexpr std::uint32_t rounding_stream = 0x726e0000;  // and the layer
 
     model<Block, T> net;
     settings how;
@@ -432,11 +432,11 @@ private:
     surroundings<T> around;
     layer_table table;
     kept_streams<T> streams;
-    T *top = nullptr, *copy = nullptr, *gradients = nullptr, *state = nullptr;
-    std::byte *kept = nullptr, *working = nullptr, *numbers = nullptr;
-    T scale_of_adapters{};
+    adapter_store<Block, Strategy, Rule, T> adapters;
+    T* top = nullptr;
+    std::byte *kept = nullptr, *working = nullptr;
     direction moved{};
-    index_t each = 0, count = 0;
+    double drops = 0;  // of the pass that runs
     index_t updates = 0, pending = 0, fixed = 0, reached_block = 0, reached_head = 0;
 };
 

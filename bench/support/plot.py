@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what bench/strategy/race wrote: held-out loss against time, and what was reached against memory.
+"""Draws what programs of bench wrote.
 
-    python3 bench/strategy/plot.py race.csv --time time.svg --memory memory.svg
+    python3 bench/support/plot.py race.csv --time time.svg --memory memory.svg
+        bench/strategy/race: held-out loss against time, and what was reached against memory
+    python3 bench/support/plot.py compare.csv --steps steps.svg [--task smollm2/gsm8k] [--count 200]
+        bench/adapter/compare: held-out loss against steps, means of seeds and from the least to the largest
 """
 import argparse
 import csv
@@ -65,22 +68,30 @@ class Picture:
         for a, b in points:
             self.dot(a, b, colour, 2.5)
 
+    def band(self, lower, upper, colour):
+        path = " ".join(f"{self.x(a):.1f},{self.y(b):.1f}" for a, b in lower + upper[::-1])
+        self.out += f'<polygon points="{path}" fill="{colour}" fill-opacity="0.13"/>\n'
+
     def dot(self, a, b, colour, radius):
         self.out += f'<circle cx="{self.x(a):.1f}" cy="{self.y(b):.1f}" r="{radius}" fill="{colour}"/>\n'
+
+    def names(self, ends):
+        """Labels at the lines' ends, from the bottom up, none over another: (value, name, colour) each."""
+        lowest = math.inf
+        for value, name, colour in sorted(ends):
+            lowest = min(lowest - 16, self.y(value) + 4)
+            self.out += text(self.right + 10, lowest, name, fill=colour)
 
     def save(self, path):
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.out + "</svg>\n")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("csv")
-    parser.add_argument("--time", help="SVG to write: loss against time")
-    parser.add_argument("--memory", help="SVG to write: loss at the end against memory")
-    asked = parser.parse_args()
-    with open(asked.csv, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def colour_of(names, name):
+    return COLOURS[names.index(name) % len(COLOURS)]
+
+
+def race(rows, asked):
     clock = "seconds" if "seconds" in rows[0] else "gmac"
     unit = {"seconds": "seconds of updates", "gmac": "10^9 multiply-adds of updates"}[clock]
     names = list(dict.fromkeys(row["strategy"] for row in rows))
@@ -91,12 +102,9 @@ def main():
     if asked.time:
         p = Picture("Held-out loss against time", unit, "held-out loss per token",
                     [t for line in lines.values() for t, _ in line], losses, right=590)
-        lowest = math.inf  # labels at the lines' ends, from the bottom up, none over another
         for name in sorted(names, key=lambda name: lines[name][-1][1]):
-            colour = COLOURS[names.index(name) % len(COLOURS)]
-            p.line(lines[name], colour)
-            lowest = min(lowest - 16, p.y(lines[name][-1][1]) + 4)
-            p.out += text(p.right + 10, lowest, name, fill=colour)
+            p.line(lines[name], colour_of(names, name))
+        p.names((lines[name][-1][1], name, colour_of(names, name)) for name in names)
         p.save(asked.time)
     if asked.memory:
         last = {name: lines[name][-1][1] for name in names}
@@ -107,8 +115,8 @@ def main():
         p.out += (f'<path d="M{LEFT} {p.y(start):.1f}H{p.right}" stroke="#999" stroke-dasharray="4 4"/>'
                   + text(p.right, p.y(start) + 16, "before training", text_anchor="end", fill="#777"))
         placed = []
-        for i, name in sorted(enumerate(names), key=lambda pair: last[pair[1]]):
-            colour = COLOURS[i % len(COLOURS)]
+        for name in sorted(names, key=lambda name: last[name]):
+            colour = colour_of(names, name)
             p.dot(bytes_of[name], last[name], colour, 5)
             x, y = p.x(bytes_of[name]) + 10, p.y(last[name]) + 4
             y += 14 if abs(p.y(last[name]) - p.y(start)) < 8 else 0  # not on the dashed line
@@ -118,6 +126,60 @@ def main():
             p.out += text(x, y, f"{name}: {last[name]:.3f}, {bytes_of[name]:.0f} MB", fill=colour,
                           stroke="#fff", stroke_width=4, paint_order="stroke")
         p.save(asked.memory)
+
+
+def compare(rows, asked):
+    """Lines of means over seeds; a method that ran at several rates has a line for each."""
+    runs = [row for row in rows if row["part"] == "runs"]
+    tasks = list(dict.fromkeys(row["task"] for row in runs))
+    task = asked.task or (tasks[0] if len(tasks) == 1 else None)
+    if task not in tasks:
+        raise SystemExit(f"--task: one of {', '.join(tasks)}")
+    runs = [row for row in runs if row["task"] == task]
+    count = asked.count or max(int(row["steps"]) for row in runs)
+    runs = [row for row in runs if int(row["steps"]) == count]
+    if not runs:
+        raise SystemExit(f"--count: {task} has no run of {count} steps")
+    settings = list(dict.fromkeys((row["method"], row["rate"], row["factor"]) for row in runs))
+    losses = {}  # of a name: of a step: of a seed
+    for row in runs:
+        method, rate, factor = row["method"], row["rate"], row["factor"]
+        name = method if sum(s[0] == method for s in settings) == 1 else f"{method} {rate} x {factor}"
+        losses.setdefault(name, {}).setdefault(int(row["step"]), {})[row["seed"]] = float(row["loss"])
+    names = list(losses)
+    seen = [v for steps in losses.values() for seeds in steps.values() for v in seeds.values() if math.isfinite(v)]
+    seeds = max(len(of) for steps in losses.values() for of in steps.values())
+    p = Picture(f"{task}: held-out loss, mean and range of {seeds} seeds", "steps", "held-out loss per learnt token",
+                [step for steps in losses.values() for step in steps], seen, right=560)
+    ends = []
+    for name in names:
+        steps = [(step, [v for v in of.values() if math.isfinite(v)]) for step, of in sorted(losses[name].items())]
+        steps = [(step, of) for step, of in steps if of]
+        colour = colour_of(names, name)
+        p.band([(step, min(of)) for step, of in steps], [(step, max(of)) for step, of in steps], colour)
+        p.line([(step, sum(of) / len(of)) for step, of in steps], colour)
+        ends.append((sum(steps[-1][1]) / len(steps[-1][1]), name, colour))
+    p.names(ends)
+    p.save(asked.steps)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("csv")
+    parser.add_argument("--time", help="race: SVG to write: loss against time")
+    parser.add_argument("--memory", help="race: SVG to write: loss at the end against memory")
+    parser.add_argument("--steps", help="compare: SVG to write: loss against steps")
+    parser.add_argument("--task", help="compare: whose runs, where there are several")
+    parser.add_argument("--count", type=int, help="compare: runs of so many steps (the most there are)")
+    asked = parser.parse_args()
+    with open(asked.csv, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    if not rows:
+        parser.error(f"{asked.csv}: no rows")
+    of_race = "strategy" in rows[0]
+    if not (asked.time or asked.memory if of_race else asked.steps):
+        parser.error("nothing to draw: " + ("--time, --memory" if of_race else "--steps"))
+    (race if of_race else compare)(rows, asked)
 
 
 if __name__ == "__main__":
