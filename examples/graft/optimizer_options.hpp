@@ -17,7 +17,7 @@ namespace tool {
 /// What the rate of B is in units of --lr where stiefel moves it and nobody says otherwise: B's columns have length 1,
 /// and a step turns them by an angle, while A's numbers are small.
 struct stiefel_rate_ratio {
-    static constexpr double sgd = 500, adam = 50, projected_adamw = 5;
+    static constexpr double sgd = 3000, adam = 100, projected_adamw = 10;
 };
 
 struct optimizer_options {
@@ -55,7 +55,7 @@ struct optimizer_options {
         o.number("weight-decay", weight_decay, 0, 1e3, "decoupled; not of orthonormal columns and lengths of rows")
             .also({"wd"});
         o.number("lr-ratio-b", ratio_b, 0, 1e9,
-                 "the rate of B in units of --lr: 1; of stiefel 50, with sgd's momentum 500, projected-adamw 5")
+                 "the rate of B in units of --lr: 1; of stiefel 100, with sgd's momentum 3000, projected-adamw 10")
             .also({"loraplus-lr-ratio"});
     }
 

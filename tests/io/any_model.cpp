@@ -208,6 +208,12 @@ TEST_CASE("any model: a state that was saved goes on as the run that was never s
         CHECK_FALSE(tuner_of(m, other).load_state(states));
     }
     CHECK_FALSE(whole.load_state(b.path("nothing")));
+    auto const remembered = whole->optimizer_state();
+    auto* const first = reinterpret_cast<float*>(remembered.data());
+    float const kept = std::exchange(*first, std::numeric_limits<float>::infinity());
+    CHECK(whole.save_state(b.path("broken"), {}).error().why == cause::diverged);
+    *first = kept;
+    CHECK(whole.save_state(b.path("broken"), {}));
     for (float& x : whole->parameters()) x = std::numeric_limits<float>::quiet_NaN();
     auto const diverged = whole.save_state(b.path("states"), {});
     REQUIRE_FALSE(diverged);

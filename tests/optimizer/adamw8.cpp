@@ -89,7 +89,7 @@ TEST_CASE("adamw8: a resumed run is the same run; soundness is that of the scale
     std::copy_n(other.state.data(), adamw8{}.state_bytes<float>(of), resumed.state.data());
     for (int t = 5; t < 10; ++t) resumed.step(gradient_at(resumed.x, t), 0.01);
     CHECK(resumed.x == one.x);
-    CHECK(adamw8{}.sound<float>(one.state.data(), of));
+    CHECK(sound<float>(adamw8{}, one.state.data(), of));
     reinterpret_cast<float*>(one.state.data())[3] = std::numeric_limits<float>::infinity();
-    CHECK_FALSE(adamw8{}.sound<float>(one.state.data(), of));
+    CHECK_FALSE(sound<float>(adamw8{}, one.state.data(), of));
 }

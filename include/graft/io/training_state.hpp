@@ -29,11 +29,21 @@ inline bool all_finite(std::span<std::byte const> numbers, resting how) {
     return true;
 }
 
+inline problem not_finite(std::string const& what, index_t step) {
+    return {cause::diverged,
+            {},
+            what + " numbers that are not finite, which are not saved",
+            "step " + std::to_string(step),
+            {},
+            {},
+            "a smaller --lr; earlier checkpoints are kept"};
+}
+
 /// What a run's state is made of.
 struct state_part {
     char const* name;
     std::span<std::byte> bytes;
-    bool checked;  // numbers that must be finite
+    bool checked;  // numbers that must be finite; the optimizer knows what its own bytes are
     resting how;
 };
 template <class Trainer>
@@ -63,13 +73,8 @@ result<void> save_training(std::string const& directory, Trainer& t, fit_progres
     auto const parts = detail::state_parts(t);
     for (auto const& p : parts)
         if (p.checked && !detail::all_finite(p.bytes, p.how))
-            return problem{cause::diverged,
-                       {},
-                       "the adapter has numbers that are not finite and is not saved",
-                       "step " + std::to_string(progress.step),
-                       {},
-                       {},
-                       "a smaller --lr; earlier checkpoints are kept"};
+            return detail::not_finite("the adapter has", progress.step);
+    if (!t.optimizer_is_sound()) return detail::not_finite("the optimizer remembers", progress.step);
     named_blob const blobs[] = {
         {parts[0].name, parts[0].bytes}, {parts[1].name, parts[1].bytes}, {parts[2].name, parts[2].bytes}};
     for (auto const& [key, member] : detail::progress_keys) manifest["state"][key] = progress.*member;
@@ -109,6 +114,8 @@ result<fit_progress> load_training(stored_checkpoint const& c, Trainer& t) {
             return problem{
                 cause::bad_file, c.path, "a number is not finite", "file '" + std::string(p.name) + "'", {}, {}, {}};
     }
+    if (!t.optimizer_is_sound())
+        return problem{cause::bad_file, c.path, "a number is not finite", "file 'optimizer.state'", {}, {}, {}};
     t.resume_at(progress.updates);
     return progress;
 }

@@ -61,6 +61,7 @@ public:
     virtual std::span<float> parameters() = 0;           // where they rest as floats
     virtual std::span<std::byte> parameter_bytes() = 0;  // as they rest
     virtual std::span<std::byte> optimizer_state() = 0;
+    virtual bool optimizer_is_sound() = 0;  // every number it remembers is finite
     virtual std::span<double> strategy_memory() = 0;
     virtual resting parameters_rest() const = 0;
     virtual index_t steps() const = 0;
@@ -123,6 +124,7 @@ public:
     std::span<float> parameters() override { return runs.parameters(); }
     std::span<std::byte> parameter_bytes() override { return runs.parameter_bytes(); }
     std::span<std::byte> optimizer_state() override { return runs.optimizer_state(); }
+    bool optimizer_is_sound() override { return runs.optimizer_is_sound(); }
     std::span<double> strategy_memory() override { return runs.strategy_memory(); }
     resting parameters_rest() const override { return how.adapters; }
     index_t steps() const override { return runs.steps(); }

@@ -4,6 +4,8 @@
 
 #include <graft/base/index.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 
@@ -47,11 +49,27 @@ concept Optimizer = requires(O const o, piece const& p, update<float> const& u) 
     o.apply(u);
 };
 
+namespace detail {
+
+template <class T>
+bool all_finite(std::byte const* numbers, index_t bytes) {
+    auto const* const first = reinterpret_cast<T const*>(numbers);
+    return std::all_of(first, first + bytes / static_cast<index_t>(sizeof(T)), [](T x) { return std::isfinite(x); });
+}
+
+}  // namespace detail
+
 /// What an optimizer may say besides, by a member of that name.
 template <class T, Optimizer O>
 constexpr index_t scratch_bytes(O const& o, piece const& p) {
     if constexpr (requires { o.template scratch_bytes<T>(p); }) return o.template scratch_bytes<T>(p);
     else return 0;
+}
+/// Is every number of a state finite? Without the member, states are numbers of T and nothing else.
+template <class T, Optimizer O>
+bool sound(O const& o, std::byte const* state, piece const& p) {
+    if constexpr (requires { o.template sound<T>(state, p); }) return o.template sound<T>(state, p);
+    else return detail::all_finite<T>(state, o.template state_bytes<T>(p));
 }
 /// Must the columns of such a piece stay orthonormal?
 template <Optimizer O>

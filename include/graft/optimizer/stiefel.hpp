@@ -166,6 +166,11 @@ struct stiefel {
     constexpr index_t state_bytes(piece const& p) const {
         return constrains(p) ? momentum.template state_bytes<T>(p) : rest.template state_bytes<T>(p);
     }
+    template <class T>
+    bool sound(std::byte const* state, piece const& p) const {
+        if (!constrains(p)) return graft::sound<T>(rest, state, p);
+        return detail::all_finite<T>(state, momentum.template state_bytes<T>(p));
+    }
     /// A direction and room beside it, the tangents' squares, the retraction's.
     template <class T>
     constexpr index_t scratch_bytes(piece const& p) const {

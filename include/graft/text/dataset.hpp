@@ -192,8 +192,8 @@ inline result<dataset> read_text_dataset(std::string_view text, std::string cons
                step = options.seq_len - 1;
     for (index_t at = 0; step > 0 && at < size && (begins || at + 1 < size); at += step) {
         training_example e;
-        if (begins) e.ids.push_back(tokens.bos());
-        e.ids.insert(e.ids.end(), ids.begin() + at, ids.begin() + std::min(at + block, size));
+        e.ids.assign(ids.begin() + at, ids.begin() + std::min(at + block, size));
+        if (begins) e.ids.insert(e.ids.begin(), tokens.bos());
         e.target.assign(e.ids.size(), 1);
         e.target[0] = 0;
         detail::count(all, std::move(e));

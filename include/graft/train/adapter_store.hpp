@@ -134,6 +134,14 @@ public:
         return {numbers, static_cast<std::size_t>(count * bytes_of<T>(how->adapters))};
     }
     std::span<std::byte> optimizer_state() { return {state, static_cast<std::size_t>(state_bytes)}; }
+    /// Is every number that the optimizer remembers finite?
+    bool optimizer_is_sound() {
+        bool all = true;
+        for (index_t l = 0; state_bytes > 0 && l < static_cast<index_t>(net.size()); ++l)
+            for (index_t i = 0, many = place_pieces(l); i < many; ++i)
+                all = all && sound<T>(how->optimizer, state + (*table)[l].state + pieces[i].state, pieces[i].what);
+        return all;
+    }
     layer_type& layer(index_t l) { return net[static_cast<std::size_t>(l)]; }
     /// Lets another view of layer l have its adapters at `at`, as T, with what else belongs to them.
     void lay_view(layer_type& view, index_t l, T* at, T* g = nullptr) {

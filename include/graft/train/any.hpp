@@ -242,6 +242,10 @@ public:
     constexpr index_t scratch_bytes(piece const& p) const {
         return visit([&](auto const& o) { return graft::scratch_bytes<T>(o, p); });
     }
+    template <class T>
+    bool sound(std::byte const* state, piece const& p) const {
+        return visit([&](auto const& o) { return graft::sound<T>(o, state, p); });
+    }
     constexpr bool constrains(piece const& p) const {
         return visit([&](auto const& o) { return graft::constrains(o, p); });
     }

@@ -156,6 +156,7 @@ public:
         return adapters.resting_bytes();
     }
     std::span<std::byte> optimizer_state() { return adapters.optimizer_state(); }
+    bool optimizer_is_sound() { return adapters.optimizer_is_sound(); }
     /// What the strategy remembers from one update to the next.
     std::span<double> strategy_memory() {
         return table.memory();
