@@ -4,6 +4,7 @@
 #include "options.hpp"
 
 #include <graft/io/model_file.hpp>
+#include <graft/io/trained.hpp>
 #include <graft/text/json.hpp>
 
 #include <cstdio>
@@ -50,11 +51,14 @@ result<int> run(convert_line const& o) {
     std::string const method =
         std::string(has_magnitudes(*a) ? "dora" : "lora") + (a->rslora && !gguf ? ", rank-stabilised" : "");
     if (o.json)
-        print(nlohmann::json{
-            {"output", o.output}, {"kind", kind}, {"method", method}, {"rank", a->rank}, {"pairs", a->pairs.size()}});
+        print(nlohmann::json{{"output", o.output},
+                             {"kind", kind},
+                             {"method", method},
+                             {"rank", extent_of(*a).rank},
+                             {"pairs", a->pairs.size()}});
     else
         std::printf("%s: %s, %s, %zu pairs of rank up to %td\n", o.output.c_str(), kind.c_str(), method.c_str(),
-                    a->pairs.size(), a->rank);
+                    a->pairs.size(), extent_of(*a).rank);
     return 0;
 }
 
