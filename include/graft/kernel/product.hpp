@@ -39,23 +39,37 @@ struct product_job {
     bool accumulate;
 };
 
-/// What `columns` cost, in a unit that only compares: a panel pays its registers, and something for being one.
+/// How c is cut into tasks: `across` parts of its columns by `down` parts of its rows.
+struct product_cut {
+    index_t across, down;
+};
+/// Columns are cut at multiples of this: whole stored blocks.
+inline constexpr index_t column_unit = 32;
+
+/// What a task of `height` rows and `units` units of columns costs, in a unit that only compares: for each step of the
+/// depth a tile pays its fused multiply-adds and its overhead, and each register of the panel its packing.
 template <class T>
-constexpr index_t cost_of(index_t columns) {
+constexpr index_t cost_of(index_t height, index_t units) {
     using S = product_tiling<T>;
-    index_t const last = (columns % S::panel + S::width - 1) / S::width;
-    return columns / S::panel * (5 * S::registers + 2) + (last ? 5 * last + 2 : 0);
+    index_t const registers = units * column_unit / S::width, panels = (registers + S::registers - 1) / S::registers;
+    return (height + S::rows - 1) / S::rows * (4 * registers + 2 * panels) + 3 * registers;
 }
 
-/// Columns of a task: as many as allowed, unless fewer make the longest lane shorter. Results do not depend on it.
+/// The cut whose longest lane is shortest. Up to four tasks a lane, where the left factor may be read that often: lanes
+/// that are disturbed then leave work to the others. Results do not depend on it.
 template <class T>
-index_t group_for(index_t columns, index_t largest, index_t lanes) {
-    index_t best = largest, best_cost = 0;
-    for (index_t g = largest; g >= 32; g -= 32) {
-        index_t const tasks = (columns + g - 1) / g;
-        index_t const cost = (tasks + lanes - 1) / lanes * cost_of<T>(std::min(g, columns));
-        if (g == largest || cost < best_cost) best = g, best_cost = cost;
-    }
+product_cut cut_for(index_t rows, index_t columns, index_t lanes, bool large) {
+    index_t const units = (columns + column_unit - 1) / column_unit;
+    product_cut best{1, 1};
+    index_t best_cost = 0;
+    for (index_t down = 1; down <= lanes; down *= 2)
+        for (index_t turns = large ? 2 : 4; turns > 0; --turns) {
+            index_t const across = std::clamp(lanes * turns / down, index_t(1), units);
+            index_t const height = round_up((rows + down - 1) / down, product_tiling<T>::rows);
+            index_t const longest =
+                (across * down + lanes - 1) / lanes * cost_of<T>(height, (units + across - 1) / across);
+            if (best_cost == 0 || longest * 64 < best_cost * 63) best = {across, down}, best_cost = longest;
+        }
     return best;
 }
 
@@ -89,24 +103,22 @@ void compute(product_job<T> const& p, Source const& b, product_part const& part,
 /// A left factor of more bytes than this is not read again for every group of columns.
 inline constexpr index_t near_bytes = 1 << 20;
 
-/// Cuts c into tasks: columns, a group each, or several where a is large; rows too where columns are too few.
 template <class T, class Source>
 void product_on(workers const& on, product_job<T> const& p, Source const& b) {
     using S = product_tiling<T>;
     index_t const size = static_cast<index_t>(sizeof(T));
-    index_t const fits = (on.panel_bytes - Source::scratch_bytes) / (longest_depth * size) / 32 * 32;
-    index_t const group = group_for<T>(p.c.columns, std::min(fits, S::group), on.count);
-    index_t const groups = (p.c.columns + group - 1) / group;
-    bool const large = p.c.rows * p.depth * size > near_bytes;
-    index_t const width = group * (large ? (groups + 2 * on.count - 1) / (2 * on.count) : 1);
-    index_t const across = (p.c.columns + width - 1) / width;
-    index_t const wanted = std::max(on.count / across, index_t(1));
-    index_t const height = round_up((p.c.rows + wanted - 1) / wanted, S::rows);
-    index_t const down = (p.c.rows + height - 1) / height;
-    on.each(across * down, [&](index_t i, index_t lane) {
-        index_t const i0 = i / across * height, n0 = i % across * width;
-        compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, std::min(width, p.c.columns - n0), group},
-                on.panel(lane));
+    index_t const fits =
+        (on.panel_bytes - Source::scratch_bytes) / (longest_depth * size) / column_unit * column_unit;
+    index_t const group = std::min(fits, S::group);
+    auto const [across, down] =
+        cut_for<T>(p.c.rows, p.c.columns, on.count, p.c.rows * p.depth * size > near_bytes);
+    index_t const units = (p.c.columns + column_unit - 1) / column_unit;
+    index_t const height = round_up((p.c.rows + down - 1) / down, S::rows);
+    on.each(across * down, [&, parts = across](index_t i, index_t lane) {
+        index_t const i0 = i / parts * height, part = i % parts;
+        index_t const n0 = units * part / parts * column_unit;
+        index_t const n1 = std::min(units * (part + 1) / parts * column_unit, p.c.columns);
+        if (i0 < p.c.rows) compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, n1 - n0, group}, on.panel(lane));
     });
 }
 
