@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product beside OpenBLAS and oneDNN: f32, q4_1, q8_0, q4_k weights, forward and backward, 1 and 2 threads.
+// The matrix product beside OpenBLAS and oneDNN: f32 (as it is, packed before), q4_0, q4_1, q8_0, q4_k weights, forward and backward, 1 and 2 threads.
 //
 //   bench_product [--rows 256] [--threads 2] [--rounds 15] [--shape 576x1536] [--lora] [--median]
 //
@@ -7,7 +7,7 @@
 // --median the middle one (on an idle machine). One thread's time is its own; of two threads it is the wall's.
 // One JSON line per cell, then a table of geometric means. Compile with GRAFT_BENCH_CBLAS and GRAFT_BENCH_DNNL and link
 // the libraries to have the peers; OPENBLAS_CORETYPE, which changes a peer's kernels, is printed.
-#include <graft/kernel/product.hpp>
+#include <graft/kernel/packed.hpp>
 #include <graft/parallel/thread_pool.hpp>
 #include <graft/quant/encode.hpp>
 #include <graft/quant/formats.hpp>
@@ -184,13 +184,16 @@ void bench_shape(index_t in, index_t out, index_t m, executor& e, double peak, o
                g = random_numbers(m * out, 3, 1);
     std::vector<float> y(static_cast<std::size_t>(m * out)), dx(static_cast<std::size_t>(m * in));
     std::vector<stored> formats;
-    for (auto const* f : {&q4_1, &q8_0, &q4_k})
+    for (auto const* f : {&q4_0, &q4_1, &q8_0, &q4_k})
         if (in % f->block == 0) formats.emplace_back(*f, out, in, dense);
     auto* const data = [](auto const& v) { return const_cast<float*>(v.data()); }(dense);
     matrix<float> const w(data, out, in), xs(const_cast<float*>(x.data()), m, in),
         gs(const_cast<float*>(g.data()), m, out);
     matrix<float> const ys(y.data(), m, out, &e.on), dxs(dx.data(), m, in, &e.on);
     double const flops = 2.0 * static_cast<double>(m) * static_cast<double>(in) * static_cast<double>(out);
+    std::vector<float> room(
+        static_cast<std::size_t>(std::max(packed_numbers<float>(in, out), packed_numbers<float>(out, in)) + 16));
+    auto* const aligned = room.data() + (64 - reinterpret_cast<std::uintptr_t>(room.data()) % 64) % 64 / 4;
     for (bool const forward : {true, false}) {
         std::vector<contender> all;
         auto const product = [&](std::string const& name, auto b) {
@@ -199,7 +202,9 @@ void bench_shape(index_t in, index_t out, index_t m, executor& e, double peak, o
             else
                 all.push_back({name, [=] { dxs = gs * b; }});
         };
+        auto const packed = forward ? pack_factor(t(w), aligned) : pack_factor(w, aligned);
         product("f32", w);
+        all.push_back({"packed", [=] { (forward ? ys : dxs) = (forward ? xs : gs) * packed; }});
         for (auto const& f : formats) product(f.w.how->name, f.w);
         float const* const left = forward ? x.data() : g.data();
         float* const to = forward ? y.data() : dx.data();

@@ -81,7 +81,9 @@ struct matrix_source {
     index_t stride;
     bool transposed;
     T const* factors = nullptr;
+    static constexpr bool is_packed = false;
     static constexpr index_t scratch_bytes = 0;
+    static constexpr index_t column_unit = 32;
 
     void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte*) const {
         constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;
@@ -111,6 +113,8 @@ struct weight_source {
     weight w;
     bool transposed;
     T const* factors = nullptr;
+    static constexpr bool is_packed = false;
+    static constexpr index_t column_unit = 32;  // whole stored blocks
     static constexpr index_t scratch_bytes =
         static_cast<index_t>(sizeof(float)) * std::max(native_width<T> * longest_depth, product_tiling<T>::group) +
         static_cast<index_t>(sizeof(T)) * (std::is_same_v<T, float> ? 0 : native_width<T> * longest_depth);

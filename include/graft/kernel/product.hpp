@@ -2,6 +2,7 @@
 // c = s a b and c += s a b for matrices, transposes and stored weights.                   (layer 6: kernel)
 #pragma once
 
+#include <graft/kernel/packed_factor.hpp>
 #include <graft/kernel/panel.hpp>
 
 // The order of sums. The depth (the index that is summed over) is cut into blocks; within a block each element of c is
@@ -43,23 +44,20 @@ struct product_job {
 struct product_cut {
     index_t across, down;
 };
-/// Columns are cut at multiples of this: whole stored blocks.
-inline constexpr index_t column_unit = 32;
-
-/// What a task of `height` rows and `units` units of columns costs, in a unit that only compares: for each step of the
-/// depth a tile pays its fused multiply-adds and its overhead, and each register of the panel its packing.
+/// What a task of `height` rows and `width` columns costs, in a unit that only compares: for each step of the depth a
+/// tile pays its fused multiply-adds and its overhead, and each register of the panel its packing.
 template <class T>
-constexpr index_t cost_of(index_t height, index_t units) {
+constexpr index_t cost_of(index_t height, index_t width) {
     using S = product_tiling<T>;
-    index_t const registers = units * column_unit / S::width, panels = (registers + S::registers - 1) / S::registers;
+    index_t const registers = (width + S::width - 1) / S::width, panels = (registers + S::registers - 1) / S::registers;
     return (height + S::rows - 1) / S::rows * (4 * registers + 2 * panels) + 3 * registers;
 }
 
 /// The cut whose longest lane is shortest. Up to four tasks a lane, where the left factor may be read that often: lanes
-/// that are disturbed then leave work to the others. Results do not depend on it.
+/// that are disturbed then leave work to the others. Columns are cut at multiples of `unit`. Results do not depend on it.
 template <class T>
-product_cut cut_for(index_t rows, index_t columns, index_t lanes, bool large) {
-    index_t const units = (columns + column_unit - 1) / column_unit;
+product_cut cut_for(index_t rows, index_t columns, index_t unit, index_t lanes, bool large) {
+    index_t const units = (columns + unit - 1) / unit;
     product_cut best{1, 1};
     index_t best_cost = 0;
     for (index_t down = 1; down <= lanes; down *= 2)
@@ -67,7 +65,7 @@ product_cut cut_for(index_t rows, index_t columns, index_t lanes, bool large) {
             index_t const across = std::clamp(lanes * turns / down, index_t(1), units);
             index_t const height = round_up((rows + down - 1) / down, product_tiling<T>::rows);
             index_t const longest =
-                (across * down + lanes - 1) / lanes * cost_of<T>(height, (units + across - 1) / across);
+                (across * down + lanes - 1) / lanes * cost_of<T>(height, (units + across - 1) / across * unit);
             if (best_cost == 0 || longest * 64 < best_cost * 63) best = {across, down}, best_cost = longest;
         }
     return best;
@@ -82,13 +80,19 @@ struct product_part {
 template <class T, class Source>
 void compute(product_job<T> const& p, Source const& b, product_part const& part, std::byte* memory) {
     constexpr index_t panel = product_tiling<T>::panel;
-    T* const panels = reinterpret_cast<T*>(memory + Source::scratch_bytes);
     for (index_t k0 = 0; k0 < p.depth; k0 += p.block) {
         index_t const depth = std::min(p.block, p.depth - k0);
         T const* const a = p.a + part.i0 * p.row_step + k0 * p.depth_step;
         for (index_t g = 0; g < part.count; g += part.group) {
             index_t const count = std::min(part.group, part.count - g);
-            b.pack_group(k0, depth, part.n0 + g, count, panels, memory);
+            T const* panels;
+            if constexpr (Source::is_packed) {
+                panels = b.group(k0, depth, part.n0 + g);
+            } else {
+                auto* const packed = reinterpret_cast<T*>(memory + Source::scratch_bytes);
+                b.pack_group(k0, depth, part.n0 + g, count, packed, memory);
+                panels = packed;
+            }
             for (index_t n = 0; n < count; n += panel) {
                 panel_job<T> const job{depth,        p.row_step,
                                        p.depth_step, panels + n * depth,
@@ -107,17 +111,17 @@ template <class T, class Source>
 void product_on(workers const& on, product_job<T> const& p, Source const& b) {
     using S = product_tiling<T>;
     index_t const size = static_cast<index_t>(sizeof(T));
-    index_t const fits =
-        (on.panel_bytes - Source::scratch_bytes) / (longest_depth * size) / column_unit * column_unit;
-    index_t const group = std::min(fits, S::group);
+    constexpr index_t unit = Source::column_unit;
+    index_t const fits = (on.panel_bytes - Source::scratch_bytes) / (longest_depth * size) / 32 * 32;
+    index_t const group = Source::is_packed ? p.c.columns : std::min(fits, S::group);
     auto const [across, down] =
-        cut_for<T>(p.c.rows, p.c.columns, on.count, p.c.rows * p.depth * size > near_bytes);
-    index_t const units = (p.c.columns + column_unit - 1) / column_unit;
+        cut_for<T>(p.c.rows, p.c.columns, unit, on.count, p.c.rows * p.depth * size > near_bytes);
+    index_t const units = (p.c.columns + unit - 1) / unit;
     index_t const height = round_up((p.c.rows + down - 1) / down, S::rows);
     on.each(across * down, [&, parts = across](index_t i, index_t lane) {
         index_t const i0 = i / parts * height, part = i % parts;
-        index_t const n0 = units * part / parts * column_unit;
-        index_t const n1 = std::min(units * (part + 1) / parts * column_unit, p.c.columns);
+        index_t const n0 = units * part / parts * unit;
+        index_t const n1 = std::min(units * (part + 1) / parts * unit, p.c.columns);
         if (i0 < p.c.rows) compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, n1 - n0, group}, on.panel(lane));
     });
 }
@@ -172,6 +176,10 @@ constexpr auto source_of(scaled_rows<matrix<T>, T> const& b, bool turned) {
 template <class T>
 constexpr auto source_of(scaled_rows<weight, T> const& b, bool turned) {
     return weight_source<T, true>{b.m, turned, b.k};
+}
+template <class T>
+constexpr auto source_of(packed_factor<T> const& b, bool) {
+    return packed_source<T>{b.data, round_up(b.columns, native_width<T>)};
 }
 
 }  // namespace detail
