@@ -76,6 +76,18 @@ struct product_part {
     index_t i0, rows, n0, count, group;
 };
 
+/// A sweep that meanwhile brings the panel at `next` near: nothing else would before it is multiplied.
+template <class T>
+void sweep_fetching(panel_job<T> const& job, index_t rows, T const* a, T* c, T const* next) {
+    constexpr index_t height = 2 * product_tiling<T>::rows, line = 64 / static_cast<index_t>(sizeof(T));
+    index_t const turns = (rows + height - 1) / height;
+    index_t const share = round_up((job.depth * product_tiling<T>::panel + turns - 1) / turns, line);
+    for (index_t i = 0; i < rows; i += height, next += share) {
+        for (index_t l = 0; l < share; l += line) __builtin_prefetch(next + l, 0, 2);
+        sweep(job, std::min(height, rows - i), a + i * job.row_step, c + i * job.c_step);
+    }
+}
+
 /// Computes a part, block by block of the depth, so that a's block stays near for all groups of the part.
 template <class T, class Source>
 void compute(product_job<T> const& p, Source const& b, product_part const& part, std::byte* memory) {
@@ -98,7 +110,11 @@ void compute(product_job<T> const& p, Source const& b, product_part const& part,
                                        p.depth_step, panels + n * depth,
                                        p.c.stride,   std::min(count - n, panel),
                                        p.scale,      p.accumulate || k0 > 0};
-                sweep(job, part.rows, a, p.c.row(part.i0) + part.n0 + g + n);
+                T* const c = p.c.row(part.i0) + part.n0 + g + n;
+                if constexpr (Source::is_packed)
+                    sweep_fetching(job, part.rows, a, c, panels + (n + panel) * depth);
+                else
+                    sweep(job, part.rows, a, c);
             }
         }
     }
