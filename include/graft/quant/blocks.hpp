@@ -39,18 +39,12 @@ GRAFT_INLINE void for_blocks(std::byte const* row, index_t first, index_t count,
 
 inline void decode_q4_0(std::byte const* row, index_t first, index_t count, float* to) {
     for_blocks<18>(row, first, count, to, [](std::byte const* b, float* out) {
-        bytes16 const q = load_bytes16(b + 2);
-        float const d = half_at(b);
-        store_scaled(low_nibbles(q) - 8, d, out);
-        store_scaled(high_nibbles(q) - 8, d, out + 16);
+        store_nibbles<false, 8>(load_bytes16(b + 2), half_at(b), 0, out);
     });
 }
 inline void decode_q4_1(std::byte const* row, index_t first, index_t count, float* to) {
     for_blocks<20>(row, first, count, to, [](std::byte const* b, float* out) {
-        bytes16 const q = load_bytes16(b + 4);
-        float const d = half_at(b), m = half_at(b + 2);
-        store_affine(low_nibbles(q), d, m, out);
-        store_affine(high_nibbles(q), d, m, out + 16);
+        store_nibbles<true, 0>(load_bytes16(b + 4), half_at(b), half_at(b + 2), out);
     });
 }
 inline void decode_q5_0(std::byte const* row, index_t first, index_t count, float* to) {

@@ -82,6 +82,47 @@ GRAFT_INLINE void store_affine(signed16 q, float scale, float offset, float* to)
         std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
+#if GRAFT_SIMD && defined(__AVX512F__)
+namespace detail {
+
+/// The floats of the lowest four bits of sixteen words, less Half: looked up instead of converted.
+template <int Half>
+GRAFT_INLINE pack<float> nibbles_of(__m512i words) {
+    static constexpr float numbers[16] = {0 - Half, 1 - Half, 2 - Half,  3 - Half,  4 - Half,  5 - Half,
+                                          6 - Half, 7 - Half, 8 - Half,  9 - Half,  10 - Half, 11 - Half,
+                                          12 - Half, 13 - Half, 14 - Half, 15 - Half};
+    return pack<float>(
+        pack<float>::batch(_mm512_maskz_permutexvar_ps(0xffff, words, _mm512_loadu_ps(numbers))));
+}
+
+}  // namespace detail
+#endif
+
+/// Sixteen bytes of two numbers each: to[l] = (low half of byte l - Half) · scale, to[16 + l] the high half's; with
+/// Affine plus offset, rounded once where the product is exact.
+template <bool Affine, int Half>
+GRAFT_INLINE void store_nibbles(bytes16 q, float scale, [[maybe_unused]] float offset, float* to) {
+#if GRAFT_SIMD && defined(__AVX512F__)
+    auto const words = _mm512_maskz_cvtepu8_epi32(0xffff, std::bit_cast<__m128i>(q));
+    using P = pack<float>;
+    P const low = detail::nibbles_of<Half>(words),
+            high = detail::nibbles_of<Half>(_mm512_maskz_srli_epi32(0xffff, words, 4));
+    if constexpr (Affine) {
+        fma(low, P(scale), P(offset)).store(to), fma(high, P(scale), P(offset)).store(to + 16);
+    } else {
+        (low * P(scale)).store(to), (high * P(scale)).store(to + 16);
+    }
+#else
+    auto const low = std::bit_cast<signed16>(q & 15) - static_cast<std::int8_t>(Half),
+               high = std::bit_cast<signed16>(q >> 4) - static_cast<std::int8_t>(Half);
+    if constexpr (Affine) {
+        store_affine(low, scale, offset, to), store_affine(high, scale, offset, to + 16);
+    } else {
+        store_scaled(low, scale, to), store_scaled(high, scale, to + 16);
+    }
+#endif
+}
+
 /// The float of half-precision bits; exact.
 GRAFT_INLINE float half_to_float(std::uint16_t half) {
 #if defined(__F16C__)
