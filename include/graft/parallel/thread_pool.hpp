@@ -17,8 +17,9 @@
 namespace graft {
 
 /// Lanes that share the tasks of a run: the calling thread is lane 0, the others are threads that live as long as the
-/// pool. An idle thread looks for work for some microseconds and then sleeps. A run allocates nothing. Tasks are handed
-/// out as lanes become free, so nothing may depend on which lane a task runs on; a task must not throw. A run that is
+/// pool. An idle thread looks for work for some microseconds and then sleeps. A run allocates nothing. Each lane begins
+/// with an even run of the tasks and then takes what others have left, so nothing may depend on which lane a task runs
+/// on; a task must not throw. A run that is
 /// started inside a task is done by the lane that starts it; two threads outside that share a pool take turns.
 class thread_pool {
 public:
@@ -28,6 +29,7 @@ public:
         lanes = std::clamp(lanes, index_t{1}, index_t{1024});
         others = std::make_unique<std::thread[]>(static_cast<std::size_t>(lanes - 1));
         ids = std::make_unique<std::atomic<std::thread::id>[]>(static_cast<std::size_t>(lanes - 1));
+        shares = std::make_unique<share[]>(static_cast<std::size_t>(lanes));
         for (count = 1; count < lanes; ++count)
             if (!start(count)) break;
     }
@@ -60,8 +62,12 @@ public:
         }
         std::lock_guard const turn(one_at_a_time);
         caller.store(std::this_thread::get_id(), std::memory_order_relaxed);
-        job_task = what, job_context = context, job_tasks = tasks;
-        next.store(0, std::memory_order_relaxed);
+        job_task = what, job_context = context;
+        for (index_t lane = 0; lane < count; ++lane) {
+            share& s = shares[static_cast<std::size_t>(lane)];
+            s.next.store(tasks * lane / count, std::memory_order_relaxed);
+            s.end = tasks * (lane + 1) / count;
+        }
         gate.store(open, std::memory_order_release);  // nobody is inside: the last run waited for that
         epoch.fetch_add(1, std::memory_order_release);
         epoch.notify_all();
@@ -104,9 +110,13 @@ private:
         }
     }
 
+    /// The lane's own share first, then what others have left of theirs.
     void work(index_t lane) {
-        index_t const tasks = job_tasks;
-        for (index_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) job_task(job_context, i, lane);
+        for (index_t k = 0; k < count; ++k) {
+            share& s = shares[static_cast<std::size_t>((lane + k) % count)];
+            for (index_t i; (i = s.next.fetch_add(1, std::memory_order_relaxed)) < s.end;)
+                job_task(job_context, i, lane);
+        }
     }
 
     /// The lane this thread is on within a run, or -1 for a thread outside.
@@ -133,11 +143,16 @@ private:
 
     workers::task job_task = nullptr;
     void* job_context = nullptr;
-    index_t job_tasks = 0;
+
+    /// A lane's tasks: an even run of them, so that kernels that follow each other leave a lane the same part of a matrix.
+    struct alignas(64) share {
+        std::atomic<index_t> next{0};
+        index_t end = 0;
+    };
+    std::unique_ptr<share[]> shares;
 
     alignas(64) std::atomic<std::uint32_t> epoch{0};
     alignas(64) std::atomic<std::uint32_t> gate{0};
-    alignas(64) std::atomic<index_t> next{0};
 };
 
 }  // namespace graft
