@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "../examples/graft/process_memory.hpp"
+#include "../examples/graft/profile_report.hpp"
 #include "support/random_weights.hpp"
 #include "support/timing.hpp"
 
@@ -34,7 +35,7 @@ struct options {
     std::string shape = "smollm2-135m", strategy = "mesp", optimizer = "adamw", weights = "q4_1";
     index_t seq = 256, rank = 8, threads = 2, steps = 5, tile = 0;
     int phases = 1;
-    bool json = false;
+    bool json = false, profile = false;
 };
 
 template <class Block, class Strategy, class Rule>
@@ -51,15 +52,19 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
     auto* const memory = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
     trainer_type t(weights.net, s, {memory, bytes}, pool.handle(nullptr, 0));
     t.start(1);
+    tool::timed_steps timed(o.threads);
 
     random_batch const b(o.seq, c.vocabulary);
     std::vector<double> forward, step;
     double loss = 0, anonymous = 0;
+    double profiled_seconds = 0;
     for (index_t i = 0; i < o.steps; ++i) {
+        if (o.profile && i == std::min<index_t>(1, o.steps - 1)) t.watch(&timed.table);  // the first step warms up
         double const t0 = seconds();
         loss = t.accumulate(b, 1.0 / static_cast<double>(o.seq)) / static_cast<double>(o.seq);
         t.apply(1e-4);
         double const t1 = seconds();
+        if (timed.table.total().calls > 0) profiled_seconds += t1 - t0;
         t.evaluate(b);
         step.push_back(t1 - t0), forward.push_back(seconds() - t1);
         anonymous = std::max(anonymous, static_cast<double>(tool::anonymous_bytes()));
@@ -95,6 +100,9 @@ int measure(options const& o, model_config const& c, Strategy strategy) {
                     static_cast<double>(t.high_water()) / mib, anonymous / mib,
                     static_cast<double>(weights.mapped_bytes()) / mib);
     }
+    tool::profile_report const profile(timed.table, std::max<index_t>(o.steps - 1, 1), profiled_seconds);
+    if (o.profile && o.json) std::printf("%s\n", profile.json().dump().c_str());
+    else if (o.profile) std::fputs(profile.text().c_str(), stdout);
     std::free(memory);
     return 0;
 }
@@ -130,6 +138,7 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}));
     app.add_option("--threads", o.threads)->check(CLI::Range(1, 1024));
     app.add_option("--steps", o.steps)->check(CLI::Range(1, 1 << 20));
+    app.add_flag("--profile", o.profile, "where the time of the steps after the first went; with --json another line");
     app.add_flag("--json", o.json);
     CLI11_PARSE(app, argc, argv);
     model_config const& c = *find_shape(o.shape);

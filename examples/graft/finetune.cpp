@@ -3,6 +3,7 @@
 #include "fine_tuning.hpp"
 #include "memory_budget.hpp"
 #include "output_directory.hpp"
+#include "profile_report.hpp"
 #include "session.hpp"
 
 #include <algorithm>
@@ -154,12 +155,21 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
     if (!log) return log.error();
     fine_tuning loop(*t, o, p.data.updates_per_epoch(), p.identity, *log);
     loop.state = state;
+    timed_steps timed((*t)->lanes());
+    if (o.profile) (*t)->watch(&timed.table);
     stop_between_steps();
     auto const end = loop.run(p.data, p.steps);
     if (!end) return end.error();
 
     auto const& s = loop.state;
     auto const& done = s.progress;
+    profile_report const profile(timed.table, done.step - state.progress.step, s.step_seconds - state.step_seconds);
+    if (o.profile) {
+        save_options replace;
+        replace.overwrite = true;
+        auto const text = json_text(profile.json(), 2) + "\n";
+        if (auto r = write_file(o.output + "/profile.json", text, replace); !r) return r.error();
+    }
     double const speed = s.step_seconds > 0 ? static_cast<double>(done.rows) / s.step_seconds : 0;
     auto const number = [](std::optional<double> const& x) { return x ? nlohmann::json(*x) : nlohmann::json(); };
     nlohmann::json summary{{"loss_before", number(s.loss_before)},
@@ -184,6 +194,7 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
             {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
         if (auto r = write_output(o, *t, p.base.file().name, *log, record); !r) return r.error();
     }
+    if (o.profile) std::fputs(profile.text().c_str(), o.json ? stderr : stdout);
     if (o.json) {
         print(summary);
     } else {

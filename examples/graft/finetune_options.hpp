@@ -18,7 +18,7 @@ struct finetune_options {
     index_t cycles = 1, warmup_steps = 0, batch_size = 8, grad_accum = 1, steps = 0, eval_every = 0, save_every = 100,
             stop_after = 0;
     std::uint64_t seed = 0;
-    bool resume = false, dry_run = false, json = false, overwrite = false, show_sample = false;
+    bool resume = false, dry_run = false, json = false, overwrite = false, show_sample = false, profile = false;
     std::string no_clipping;  // why there is none, where nobody asked for that
 
     options declare() {
@@ -88,6 +88,7 @@ struct finetune_options {
         o.seed("seed", seed, "adapters' first numbers and the order of rows");
         o.number("skip-bad", skip_bad, 0, 100, "percent of rows that may be bad and are left out");
         o.flag("show-sample", show_sample, "show a rendered row and which of its tokens count").outside();
+        o.flag("profile", profile, "end with where the time of a step went; also OUTPUT/profile.json").outside();
         o.flag("dry-run", dry_run, "print the plan and stop").outside();
         o.text("log", log, "FILE", "metrics, a JSON object a line; else OUTPUT/metrics.jsonl").outside();
         o.text("plot", plot, "FILE", "the loss as SVG; else OUTPUT/loss.svg").outside();

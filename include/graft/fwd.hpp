@@ -15,6 +15,7 @@ template <class T> class result;
 template <class D> struct shape;
 template <class N> struct transformer;
 struct workers;
+class step_profile;
 struct buffer;
 class arena;
 struct memory_visitor;

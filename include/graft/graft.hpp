@@ -6,6 +6,7 @@
 #include <graft/quant/encode.hpp>
 #include <graft/quant/formats.hpp>
 #include <graft/quant/reference.hpp>
+#include <graft/kernel/packed.hpp>
 #include <graft/program/assign.hpp>
 #include <graft/program/attention.hpp>
 #include <graft/program/losses.hpp>

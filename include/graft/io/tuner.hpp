@@ -69,6 +69,8 @@ public:
     virtual bool trains() const = 0;  // false: its strategy only runs forward
     virtual training_memory const& memory() const = 0;
     virtual index_t high_water() const = 0;
+    virtual void watch(step_profile* table) = 0;         // of the steps to come; null: none
+    virtual index_t lanes() const = 0;
     virtual residency_plan residency() const = 0;        // all 0 without a limit
     virtual std::optional<problem> trouble() const = 0;  // of the checkpoints' file: its pages could not be written
 
@@ -132,6 +134,8 @@ public:
     bool trains() const override { return answers_of(how.strategy).trains; }
     training_memory const& memory() const override { return runs.memory(); }
     index_t high_water() const override { return runs.high_water(); }
+    void watch(step_profile* table) override { runs.watch(table); }
+    index_t lanes() const override { return how.lanes; }
     residency_plan residency() const override { return held.weights ? held.weights->plan() : residency_plan{}; }
     std::optional<problem> trouble() const override { return held.streams.trouble(); }
 

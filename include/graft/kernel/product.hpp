@@ -4,6 +4,7 @@
 
 #include <graft/kernel/packed_factor.hpp>
 #include <graft/kernel/panel.hpp>
+#include <graft/kernel/product_told.hpp>
 
 // The order of sums. The depth (the index that is summed over) is cut into blocks; within a block each element of c is
 // one chain of fma from 0, in order; blocks are added to c in order, each scaled. Blocks depend on the depth alone, so
@@ -90,7 +91,7 @@ void sweep_fetching(panel_job<T> const& job, index_t rows, T const* a, T* c, T c
 
 /// Computes a part, block by block of the depth, so that a's block stays near for all groups of the part.
 template <class T, class Source>
-void compute(product_job<T> const& p, Source const& b, product_part const& part, std::byte* memory) {
+void compute(product_job<T> const& p, Source const& b, product_part const& part, workers const& on, index_t lane) {
     constexpr index_t panel = product_tiling<T>::panel;
     for (index_t k0 = 0; k0 < p.depth; k0 += p.block) {
         index_t const depth = std::min(p.block, p.depth - k0);
@@ -101,8 +102,9 @@ void compute(product_job<T> const& p, Source const& b, product_part const& part,
             if constexpr (Source::is_packed) {
                 panels = b.group(k0, depth, part.n0 + g);
             } else {
+                std::byte* const memory = on.panel(lane);
                 auto* const packed = reinterpret_cast<T*>(memory + Source::scratch_bytes);
-                b.pack_group(k0, depth, part.n0 + g, count, packed, memory);
+                on.packing(lane, [&] { b.pack_group(k0, depth, part.n0 + g, count, packed, memory); });
                 panels = packed;
             }
             for (index_t n = 0; n < count; n += panel) {
@@ -138,7 +140,7 @@ void product_on(workers const& on, product_job<T> const& p, Source const& b) {
         index_t const i0 = i / parts * height, part = i % parts;
         index_t const n0 = units * part / parts * unit;
         index_t const n1 = std::min(units * (part + 1) / parts * unit, p.c.columns);
-        if (i0 < p.c.rows) compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, n1 - n0, group}, on.panel(lane));
+        if (i0 < p.c.rows) compute(p, b, {i0, std::min(height, p.c.rows - i0), n0, n1 - n0, group}, on, lane);
     });
 }
 
@@ -221,7 +223,8 @@ void multiply(matrix<T> c, A a, B b, T scale, bool accumulate) {
                                      turned ? depth_block : depth_of(columns(a)),
                                      scale,
                                      accumulate};
-    detail::product_of(job, detail::source_of<T>(right, detail::is_transposed<B>));
+    detail::told(c.on, right, c.rows, c.columns, columns(a),
+                 [&] { detail::product_of(job, detail::source_of<T>(right, detail::is_transposed<B>)); });
 }
 
 }  // namespace graft

@@ -2,7 +2,7 @@
 // Who runs a kernel, and the scratch memory each of them packs into.                     (layer 2: memory)
 #pragma once
 
-#include <graft/base/index.hpp>
+#include <graft/memory/profile.hpp>
 
 #include <cstddef>
 #include <type_traits>
@@ -20,8 +20,17 @@ struct workers {
     /// Runs task(context, i, lane) for all 0 ≤ i < tasks and returns when all are done; null runs them in order here.
     void (*run)(void* self, index_t tasks, task what, void* context) = nullptr;
     void* self = nullptr;
+    step_profile* profile = nullptr;  // who wants to know where time goes: nobody
 
     std::byte* panel(index_t lane) const { return panels + lane * panel_bytes; }
+    /// Runs one lane's packing, and takes its time where somebody wants to know.
+    template <class Body>
+    void packing(index_t lane, Body&& body) const {
+        if (!profile) return body();
+        double const began = profile->now();
+        body();
+        profile->lane(lane)->packing += profile->now() - began;
+    }
 
     /// body(i, lane) for all 0 ≤ i < tasks. What is written must not depend on who runs what.
     template <class Body>

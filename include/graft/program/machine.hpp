@@ -6,6 +6,7 @@
 #include <graft/program/packed_plan.hpp>
 #include <graft/rule/rule.hpp>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace graft {
@@ -107,6 +108,7 @@ private:
     using thunk = void (*)(moment const&);
     struct thunks {
         thunk run = nullptr, pull = nullptr;
+        work_kind kind = work_kind::other;
     };
 
     template <class Op, std::size_t... I>
@@ -120,7 +122,8 @@ private:
                     auto w = m.at.weights.template of<Op>();
                     r::set_gradients(w, m.at.trains, m.at.fresh && m.first == 0);
                     r::pull(m.template here_of<Op>(w), m.view(m.e.dy), m.view(m.e.in[I])..., m.gradient(I)...);
-                }};
+                },
+                r::kind};
     }
     template <class Op, class C, class... Args>
     static constexpr thunks make(node<Op, C, Args...>) { return bind<Op>(std::index_sequence_for<Args...>{}); }
@@ -143,14 +146,43 @@ private:
         else if (m.e.what == act::close) add(m.view(m.e.value), m.view(m.e.in[0]), m.view(m.e.in[1]));
     }
 
+    /// The same, with its time, arithmetic and bytes told. Products tell their own arithmetic, all others what the
+    /// program says of them.
+    static void step_told(moment const& m, step_profile* told, bool back) {
+        bool const moves = m.e.what == act::run || m.e.what == act::pull, pulls = m.e.what == act::pull;
+        if (!moves && m.e.what != act::close) return step(m);
+        work_kind const kind = moves ? table[static_cast<std::size_t>(m.e.step)].kind : work_kind::sums;
+        if (kind == work_kind::frozen) return step(m);
+        profiled const at(told, kind,
+                          pulls  ? step_part::backward
+                          : back ? step_part::recomputed
+                                 : told->part());
+        if (kind != work_kind::adapters) {
+            auto const& s = code.at(m.e.step);
+            index_t numbers = 0;
+            auto const add_up = [&](index_t b) { numbers += b < 0 ? 0 : m.count * m.at.p.of(b).columns; };
+            add_up(m.e.value), add_up(m.e.dy);
+            for (std::size_t k = 0; k < most_operands; ++k) add_up(m.e.in[k]), add_up(m.e.din[k]);
+            bool const wanted = std::any_of(m.e.din.begin(), m.e.din.end(), [](index_t b) { return b >= 0; });
+            profiled::count(told, moves ? s.work(m.at.n, m.count, pulls, m.at.trains && s.rank(m.at.n) > 0, wanted) : 0,
+                            static_cast<double>(numbers) * sizeof(T));
+        }
+        step(m);
+    }
+
     /// One scene after another; a tiled scene once per tile of rows.
     static void run(place const& at, index_t from, index_t to) {
+        step_profile* const told = at.on.profile;
         for (index_t b = from, e = from; b < to; b = e) {
             bool tiled = false;
             for (e = b; e < to && at.p.at(e).scene == at.p.at(b).scene; ++e) tiled |= at.p.at(e).tiled;
             index_t const tile = tiled ? at.p.tile : at.rows;
             for (index_t first = 0; first < at.rows; first += tile)
-                for (index_t i = b; i < e; ++i) step({at, at.p.at(i), first, std::min(tile, at.rows - first)});
+                for (index_t i = b; i < e; ++i) {
+                    moment const m{at, at.p.at(i), first, std::min(tile, at.rows - first)};
+                    if (told) step_told(m, told, from > 0);
+                    else step(m);
+                }
         }
     }
 };

@@ -23,6 +23,7 @@ namespace graft {
 /// source   Attention, arXiv 1706.03762; tiles and log-sum-exp: FlashAttention-2, arXiv 2307.08691, algorithm 2.
 template <>
 struct rule<attend_> : careful {
+    static constexpr work_kind kind = work_kind::attention;
     static constexpr reads pull_reads{.operands = 0b111, .value = true, .residue = true};
     static constexpr unsigned pull_over = 0b001;  // the kernel reads k and v until the end
     static constexpr index_t residue(auto const& n) {

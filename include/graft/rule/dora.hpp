@@ -63,7 +63,7 @@ struct rule<dora_map> : rule<lora_map> {
             h = x * t(w.A0);
             y += -w.s * h * t(k * w.B0);
         }
-        if (w.b) add_bias(y, w.b);
+        rule<frozen_map>::put_bias(here, y);
     }
 
     static void pull(auto const& here, auto dy, auto x, auto dx) {

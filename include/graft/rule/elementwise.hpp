@@ -11,6 +11,7 @@ namespace graft {
 /// y = a + b      da = dy, db = dy.
 template <>
 struct rule<add_> : careful {
+    static constexpr work_kind kind = work_kind::sums;
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{};
     static constexpr unsigned forward_over = 0b11;

@@ -21,6 +21,7 @@ struct rule<frozen_map> : careful {
         weight W;
         float const* b = nullptr;
     };
+    static constexpr work_kind kind = work_kind::frozen;
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{};
 
@@ -29,12 +30,17 @@ struct rule<frozen_map> : careful {
     }
 
     static void forward(auto const& here, auto y, auto x) {
-        auto const& [W, b] = here.w;
-        y = x * t(W);
-        if (b) add_bias(y, b);
+        y = x * t(here.w.W);
+        put_bias(here, y);
     }
     static void pull(auto const& here, auto dy, auto, auto dx) {
         if (dx) dx += dy * here.w.W;
+    }
+    /// y += b, where there is one.
+    static void put_bias(auto const& here, auto y) {
+        if (!here.w.b) return;
+        profiled const sum(here.on.profile, work_kind::sums);
+        add_bias(y, here.w.b);
     }
 };
 

@@ -29,6 +29,7 @@ struct rule<lora_map> : careful {
         matrix<T> A0{}, B0{};     // empty: no offset
         std::uint32_t place = 0;  // which map of the model this is: each drops out other numbers
     };
+    static constexpr work_kind kind = work_kind::adapters;
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{.operands = 0b1};
     static constexpr reads pull_reads_untrained{};  // dx = dy (W + s B A) needs no x
@@ -67,7 +68,7 @@ struct rule<lora_map> : careful {
                 y += -w.s * h * t(w.B0);
             }
         }
-        if (w.b) add_bias(y, w.b);
+        rule<frozen_map>::put_bias(here, y);
     }
 
     static void pull(auto const& here, auto dy, auto x, auto dx) {
@@ -83,7 +84,7 @@ struct rule<lora_map> : careful {
         dh = w.s * dy * w.B;
         if (w.dA) {
             put_h(here, space, h, x);
-            w.dB += w.s * t(dy) * h;
+            w.dB.by(&here.on) += w.s * t(dy) * h;
             put_dA(here, space, dh, x);
         }
         if (dx) {
@@ -117,7 +118,7 @@ protected:
     }
     /// dA += dhᵀ x̂
     static void put_dA(auto const& here, auto space, auto dh, auto x) {
-        auto dA = here.w.dA;
+        auto dA = here.w.dA.by(&here.on);
         if (here.around.dropout.rate == 0) dA += t(dh) * x;
         else
             each_part(here, space, x, [&](auto part, index_t first, dropout_mask const& m) {

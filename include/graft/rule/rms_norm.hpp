@@ -22,6 +22,7 @@ struct rule<rms_norm_map> : careful {
     struct weights {
         float const* w = nullptr;
     };
+    static constexpr work_kind kind = work_kind::norms;
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{.operands = 0b1};
 

@@ -18,6 +18,7 @@ namespace graft {
 /// source   RoFormer, arXiv 2104.09864, eq. 34.
 template <>
 struct rule<rope_> : careful {
+    static constexpr work_kind kind = work_kind::rope;
     static constexpr bool rows_independent = true;  // given where the rows stand
     static constexpr reads pull_reads{};
     static constexpr unsigned forward_over = 0b1;

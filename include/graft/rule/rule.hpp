@@ -57,6 +57,7 @@ struct here {
 /// What a rule inherits: the cautious answers. Specialise `rule<kind>`, derive from this, and say what is different.
 struct careful {
     template <class T> struct weights {};                           // what it holds per layer
+    static constexpr work_kind kind = work_kind::other;             // what a profile calls it
     static constexpr bool rows_independent = false;                 // may it run on some of the rows at a time?
     static constexpr reads pull_reads{~0u, true, true};
     static constexpr unsigned forward_over = 0;  // whose buffer its value may take (bit k: operand k)

@@ -18,6 +18,7 @@ namespace graft {
 /// source   GLU variants, arXiv 2002.05202, eq. 6; the fused pull: MeSP, arXiv 2602.13069.
 template <>
 struct rule<swiglu_> : careful {
+    static constexpr work_kind kind = work_kind::swiglu;
     static constexpr bool rows_independent = true;
     static constexpr reads pull_reads{.operands = 0b11};
     static constexpr unsigned forward_over = 0b11;

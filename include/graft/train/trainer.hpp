@@ -2,9 +2,11 @@
 // One update of training: forward, backward block by block, parameters moved. Nothing allocates.  (layer 13: train)
 #pragma once
 
+#include <graft/memory/profile.hpp>
 #include <graft/memory/visitor.hpp>
 #include <graft/optimizer/norm.hpp>
 #include <graft/train/adapter_store.hpp>
+#include <graft/train/trainer_checks.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -49,7 +51,7 @@ public:
     trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {},
             std::span<std::byte> apart = {})
         : net(m), how(s), planned(memory_plan(m.config, s)), place(memory), on(executor) {
-        check(executor, apart);
+        check_training(net, how, executor, static_cast<index_t>(apart.size()), planned.checkpoints);
         layout const lay = plan_of();
         auto const& c = net.config;
         n = lay.n, says = lay.says;
@@ -89,6 +91,7 @@ public:
     /// Forward and backward of one batch, and the parameters moved. `scale` times the gradient of the sum of its losses
     /// is followed. A loss that is not finite changes nothing.
     update_report update(batch const& b, double scale, double rate) {
+        profiled const step(on.profile, step_part::forward);
         update_report r;
         if (!fuses()) {
             double const loss = accumulate(b, scale);
@@ -103,7 +106,7 @@ public:
         double squares = 0;
         ++updates;
         backward([&](index_t l) {
-            double const norm = global_norm(adapters.gradient(l), table[l].numbers, on);
+            double const norm = norm_of(gradient_of(l));
             squares += norm * norm;
             if (!std::isfinite(norm)) return void(r.finite = false);
             if (r.finite) move_layer(l, adapters.gradient(l), norm, rate, 1);
@@ -118,6 +121,7 @@ public:
     /// added to the gradients (one over the targets of all batches of an update gives the mean over tokens).
     double accumulate(batch const& b, double scale) {
         require(!fuses(), fault::bounds, "trainer: batches of a fused update (use update)", 0, 1);
+        profiled const step(on.profile, step_part::forward);
         if (pending == 0) choose();
         double loss = 0;
         if (says.pulls()) {
@@ -140,6 +144,7 @@ public:
     /// Clips what was accumulated and moves the adapters. Leaves everything as it was if the gradient is not finite.
     update_report apply(double rate) {
         require(pending > 0, fault::bounds, "trainer: batches accumulated before apply", pending, 1);
+        profiled const step(on.profile, step_part::update);
         pending = 0;
         return says.pulls() ? apply_gradients(rate) : apply_estimate(rate);
     }
@@ -200,6 +205,12 @@ public:
     index_t high_water() const { return fixed + round_up(std::max(reached_block, reached_head), buffer_alignment); }
     /// Who is told of weights and kept streams that were used.
     void watch(memory_visitors who) { told = who; }
+    /// Whose table the steps to come are added to (evaluations are not); null: nobody's.
+    void watch(step_profile* table_of_time) {
+        require(!table_of_time || table_of_time->lanes() >= on.count, fault::bounds, "trainer: lanes of a profile",
+                table_of_time ? table_of_time->lanes() : 0, on.count);
+        on.profile = table_of_time;
+    }
 
 private:
     using plan = typename runs::plan;
@@ -208,34 +219,6 @@ private:
         at = pack_plan(p, events, place.take_numbers<packed_buffer>(p.count));
     }
     layout plan_of() const { return {net.config, how}; }
-
-    void check(workers const& executor, std::span<std::byte> apart) const {
-        auto const& c = net.config;
-        require(executor.count == how.lanes, fault::bounds, "trainer: lanes of the executor", executor.count,
-                how.lanes);
-        require(how.tokens > 0, fault::bounds, "trainer: tokens", how.tokens, 1);
-        require(how.rank >= 0, fault::bounds, "trainer: rank", how.rank, 0);
-        require(static_cast<index_t>(net.layers.size()) == c.layers, fault::shape, "trainer: layers",
-                static_cast<index_t>(net.layers.size()), c.layers);
-        require(how.updates == updating::deferred || how.max_grad_norm == 0, fault::bounds,
-                "trainer: fused updates, which see no whole gradient to clip (max_grad_norm)", 1, 0);
-        require(how.dropout >= 0 && how.dropout < 1, fault::numeric, "trainer: dropout in percent",
-                static_cast<index_t>(100 * how.dropout), 99);
-        require(how.norm == adapter_norm::none || carries_magnitudes<Block, T>(), fault::bounds,
-                "trainer: magnitudes in a block whose maps have none (use dora)", 1, 0);
-        auto const like = how.adapter();
-        for (index_t l = 0; l < c.layers; ++l)
-            each_piece<Block>(like, sizes_of(c, how.tokens, like), l, [&](auto, piece const& p) {
-                if (p.is == role::lora_b && constrains(how.optimizer, {role::lora_b, p.columns, p.columns})) {
-                    require(how.adapters == resting::same, fault::bounds,
-                            "trainer: 16-bit adapters under an optimizer that keeps columns orthonormal", 1, 0);
-                    require(p.columns <= p.rows, fault::shape,
-                            "trainer: rank of a map whose columns the optimizer keeps orthonormal", p.columns, p.rows);
-                }
-            });
-        require(!how.checkpoints_apart || static_cast<index_t>(apart.size()) >= planned.checkpoints, fault::memory,
-                "trainer: bytes for kept streams", static_cast<index_t>(apart.size()), planned.checkpoints);
-    }
 
     /// Nothing remembered: no updates, no lengths of gradients, no losses.
     void forget() {
@@ -258,6 +241,7 @@ private:
     // ------------------------------------------------------------------ one block
 
     typename runs::place block(index_t l, T* entry, T* exit, T* gradient) {
+        profiled const entering(on.profile, work_kind::adapters);
         auto const& adapted = adapters.enter(l, moved, working, on);
         return {n,    around, adapted, on,   plan_for(l), view.rows,           working,
                 kept + table[l].kept,  entry, exit, gradient, pending == 0, &reached_block, table[l].chosen};
@@ -269,6 +253,7 @@ private:
     }
     void tell_weights(index_t l) {
         if (!told.weights) return;
+        profiled const telling(on.profile, work_kind::memory);
         layer(l).visit([&](auto, auto const& w) {
             if constexpr (requires { w.W; }) told.weights(w.W);
         });
@@ -279,12 +264,9 @@ private:
     /// Runs all blocks; the streams that a backward will need are kept if asked. Leaves the last stream in `top`.
     void forward(batch const& b, bool keeping) {
         auto const& c = net.config;
-        view.set(b, c);
-        around = view.around(c);
-        around.dropout = {drops, how.seed,
-                          static_cast<std::uint64_t>(updates) << 20 | static_cast<std::uint64_t>(pending)};
         T* x = streams.place_of(0, nullptr, keeping);
-        embed(matrix<T>{x, view.rows, c.width, &on}, net.embedding, b.ids, told.weights);
+        enter(b, x);
+        profiled const pass(on.profile, work_kind::memory, step_part::forward);
         for (index_t l = 0; l < c.layers; ++l) {
             bool const keeps = keeping && streams.keeps(l);
             if (keeps) streams.keep(l, x, view.rows * c.width, told.checkpoints);
@@ -296,6 +278,16 @@ private:
         top = x;
     }
 
+    /// What is made once per batch, and the first stream.
+    void enter(batch const& b, T* x) {
+        profiled const entering(on.profile, work_kind::embedding, step_part::forward);
+        view.set(b, net.config);
+        around = view.around(net.config);
+        around.dropout = {drops, how.seed,
+                          static_cast<std::uint64_t>(updates) << 20 | static_cast<std::uint64_t>(pending)};
+        embed(matrix<T>{x, view.rows, net.config.width, &on}, net.embedding, b.ids, told.weights);
+    }
+
     double forward_and_loss(batch const& b, T scale) {
         drops = how.dropout;
         forward(b, says.trains);
@@ -305,6 +297,7 @@ private:
     /// From the gradient of the last stream, which lies in its place, down to the lowest block that is trained.
     /// `pulled(l)` after each block whose gradients are there.
     void backward(auto&& pulled) {
+        profiled const pass(on.profile, work_kind::memory, step_part::backward);
         index_t const layers = net.config.layers, every = says.every, count_of = view.rows * net.config.width;
         for (index_t l = layers; l-- > table.lowest;) {
             if (every > 1 && (l == layers - 1 || l % every == every - 1)) run_between(l - l % every, l);
@@ -317,6 +310,7 @@ private:
     }
     /// The streams from that of layer `first`, which is kept, to that of layer `last`.
     void run_between(index_t first, index_t last) {
+        profiled const pass(on.profile, work_kind::memory, step_part::recomputed);
         index_t const count_of = view.rows * net.config.width;
         T* x = streams.get(first, count_of, top);
         for (index_t l = first; l < last; ++l) {
@@ -328,6 +322,7 @@ private:
     }
 
     double head_loss(matrix<T> g, T scale) {
+        profiled const last(on.profile, work_kind::cross_entropy, step_part::head);
         loss_head<T> const head{net.head, net.norm, net.config.norm_epsilon, told.weights};
         index_t const rows = static_cast<index_t>(view.targets().size());
         reached_head = std::max(reached_head, loss_head<T>::scratch_bytes(rows, net.config.width));
@@ -337,9 +332,14 @@ private:
 
     // ------------------------------------------------------------------ parameters
 
+    double norm_of(std::span<T const> g) const {
+        profiled const norm(on.profile, work_kind::gradient_norm, step_part::update);
+        return global_norm(g.data(), static_cast<index_t>(g.size()), on);
+    }
     /// Moves one layer; without gradients where it was not trained.
     void move_layer(index_t l, T const* g, double norm, double rate, double scale) {
         if (!g && says.update == unselected_update::none) return;
+        profiled const moving(on.profile, work_kind::optimizer, step_part::update);
         index_t step = updates;
         if (g) table.length_of(l) = norm, ++table.updates_of(l);
         if (says.selects && says.update == unselected_update::none) step = static_cast<index_t>(table.updates_of(l));
@@ -351,7 +351,7 @@ private:
         double squares = 0;
         for (index_t l = 0; l < net.config.layers; ++l)
             if (auto const g = gradient_of(l); !g.empty()) {
-                double const length = global_norm(g.data(), static_cast<index_t>(g.size()), on);
+                double const length = norm_of(g);
                 squares += length * length;
             }
         r.grad_norm = std::sqrt(squares);
@@ -362,7 +362,7 @@ private:
         for (index_t l = 0; l < net.config.layers; ++l) {
             auto const g = gradient_of(l);
             move_layer(l, g.empty() ? nullptr : g.data(),
-                       says.selects && !g.empty() ? global_norm(g.data(), table[l].numbers, on) : 0, rate, scale);
+                       says.selects && !g.empty() ? norm_of(g) : 0, rate, scale);
         }
         return r;
     }
