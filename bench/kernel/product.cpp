@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product beside OpenBLAS and oneDNN: f32 (as it is, packed before), q4_0, q4_1, q8_0, q4_k weights, forward and backward, 1 and 2 threads.
+// The matrix product beside OpenBLAS and oneDNN, forward and backward, 1 and 2 threads: f32 as it is and packed before,
+// q4_0, q4_1, q8_0 and q4_k weights.
 //
 //   bench_product [--rows 256] [--threads 2] [--rounds 15] [--shape 576x1536] [--lora] [--median]
 //

@@ -48,8 +48,9 @@ public:
 
     /// Per step, the largest first.
     std::string text() const {
-        std::string s = "profile         share   seconds     calls   GFLOP/s      GB/s   packing   (of a step; mean of " +
-                        std::to_string(count) + ")\n";
+        std::string s =
+            "profile         share   seconds     calls   GFLOP/s      GB/s   packing   (of a step; mean of " +
+            std::to_string(count) + ")\n";
         for (row const& r : rows) s += line(r.kind + std::string(", ") + r.part, r.what);
         for (std::ptrdiff_t i = 0; i < graft::step_parts; ++i) {
             auto const part = static_cast<graft::step_part>(i);
@@ -59,13 +60,14 @@ public:
         whole.seconds = took;
         s += line("whole step", whole);
         char decoding[160];
-        std::snprintf(decoding, sizeof decoding,
-                      "decoding stored weights: %.2f %% of the backward, %.2f %% with what it recomputes, %.2f %% of the "
-                      "step\n",
-                      100 * decoded({graft::step_part::backward}),
-                      100 * decoded({graft::step_part::backward, graft::step_part::recomputed}),
-                      100 * decoded({graft::step_part::forward, graft::step_part::recomputed,
-                                     graft::step_part::backward, graft::step_part::head, graft::step_part::update}));
+        std::snprintf(
+            decoding, sizeof decoding,
+            "decoding stored weights: %.2f %% of the backward, %.2f %% with what it recomputes, %.2f %% of the "
+            "step\n",
+            100 * decoded({graft::step_part::backward}),
+            100 * decoded({graft::step_part::backward, graft::step_part::recomputed}),
+            100 * decoded({graft::step_part::forward, graft::step_part::recomputed, graft::step_part::backward,
+                           graft::step_part::head, graft::step_part::update}));
         return s + decoding;
     }
 

@@ -55,7 +55,8 @@ constexpr index_t cost_of(index_t height, index_t width) {
 }
 
 /// The cut whose longest lane is shortest. Up to four tasks a lane, where the left factor may be read that often: lanes
-/// that are disturbed then leave work to the others. Columns are cut at multiples of `unit`. Results do not depend on it.
+/// that are disturbed then leave work to the others. Columns are cut at multiples of `unit`. Results do not depend on
+/// it.
 template <class T>
 product_cut cut_for(index_t rows, index_t columns, index_t unit, index_t lanes, bool large) {
     index_t const units = (columns + unit - 1) / unit;

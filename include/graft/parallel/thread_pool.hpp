@@ -144,7 +144,8 @@ private:
     workers::task job_task = nullptr;
     void* job_context = nullptr;
 
-    /// A lane's tasks: an even run of them, so that kernels that follow each other leave a lane the same part of a matrix.
+    /// A lane's tasks: an even run of them, so that kernels that follow each other leave a lane the same part of a
+    /// matrix.
     struct alignas(64) share {
         std::atomic<index_t> next{0};
         index_t end = 0;
