@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace graft {
 
@@ -125,7 +126,7 @@ struct row_tile {
 
 /// Rows of a tile before this one do not see its first key.
 constexpr index_t rows_behind(attention_shape const& s, index_t start, index_t key) {
-    return s.causal ? key - s.past - start : -(index_t{1} << 40);
+    return s.causal ? key - s.past - start : -(std::numeric_limits<index_t>::max() / 2);
 }
 
 /// Transposed tile (keys × padded rows) += the bias of rows from `row` and keys from `key` on.
