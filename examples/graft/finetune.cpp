@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 namespace tool {
 namespace {
@@ -163,11 +164,12 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
 
     auto const& s = loop.state;
     auto const& done = s.progress;
-    profile_report const profile(timed.table, done.step - state.progress.step, s.step_seconds - state.step_seconds);
+    std::optional<profile_report> profile;
     if (o.profile) {
+        profile.emplace(timed.table, done.step - state.progress.step, s.step_seconds - state.step_seconds);
         save_options replace;
         replace.overwrite = true;
-        auto const text = json_text(profile.json(), 2) + "\n";
+        auto const text = json_text(profile->json(), 2) + "\n";
         if (auto r = write_file(o.output + "/profile.json", text, replace); !r) return r.error();
     }
     double const speed = s.step_seconds > 0 ? static_cast<double>(done.rows) / s.step_seconds : 0;
@@ -194,7 +196,7 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
             {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
         if (auto r = write_output(o, *t, p.base.file().name, *log, record); !r) return r.error();
     }
-    if (o.profile) std::fputs(profile.text().c_str(), o.json ? stderr : stdout);
+    if (profile) std::fputs(profile->text().c_str(), o.json ? stderr : stdout);
     if (o.json) {
         print(summary);
     } else {

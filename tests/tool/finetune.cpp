@@ -284,3 +284,31 @@ TEST_CASE("finetune: a run that will not fit is refused before it begins, with w
     CHECK(plan.json() == dry.json()["plan"]);
     CHECK(b.run("out", {"--steps", "2"}).json()["planned_bytes"] == plan.json()["peak_bytes"]);
 }
+
+TEST_CASE("finetune: a profile's entries add up to the steps, and change no bit of what is trained") {
+    short_run const b;
+    auto const plain = b.run("plain", {"--steps", "4"});
+    auto const told = b.run("told", {"--steps", "4", "--profile", "--threads", "2"});
+    INFO(told.err);
+    REQUIRE(plain.code == 0);
+    REQUIRE(told.code == 0);
+    CHECK(b.adapter("told") == b.adapter("plain"));
+    CHECK(told.says("frozen weights, backward"));
+    CHECK(told.says("decoding stored weights: "));
+    CHECK_FALSE(fs::exists(b.path("plain") + "/profile.json"));
+
+    auto const p = nlohmann::json::parse(read_file(b.path("told") + "/profile.json"));
+    CHECK(p["steps"] == 4);
+    CHECK(p["threads"] == 2);
+    double seconds = 0, shares = 0;
+    bool attention = false;
+    for (auto const& e : p["entries"]) {
+        seconds += e["seconds"].get<double>(), shares += e["share"].get<double>();
+        attention |= e["kind"] == "attention" && e["part"] == "backward" && e["calls"] == 4 * 2;
+    }
+    CHECK(attention);
+    CHECK(seconds == doctest::Approx(p["seconds"].get<double>()));
+    CHECK(shares == doctest::Approx(1));
+    CHECK(p["profiled_seconds"].get<double>() <= p["seconds"].get<double>());
+    CHECK(p["parts"]["backward"]["decoding_share"].get<double>() > 0);
+}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <graft/kernel/product.hpp>
+#include <graft/kernel/rows.hpp>
 
 namespace graft {
 
@@ -25,10 +26,7 @@ packed_factor<T> pack_factor(B const& b, T* memory, workers const* on = nullptr)
                               scratch);
         }
     };
-    if (on)
-        on->each(tasks, pack_columns);
-    else
-        for (index_t i = 0; i < tasks; ++i) pack_columns(i, 0);
+    each_task(on, tasks, pack_columns);
     return {memory, depth, across};
 }
 

@@ -8,7 +8,8 @@
 namespace graft {
 
 /// A right factor, rows × columns, in the order in which the product reads it: `pack_factor` makes it.
-/// It takes as many bytes as the numbers in T, and serves one direction: x t(W) and g W need a packing each.
+/// It takes as many bytes as the numbers in T, and serves one direction: x t(W) and g W need a packing each. The left
+/// factor is a matrix as it is: t(x) would sum in blocks that this order does not have.
 template <class T>
 struct packed_factor {
     T const* data = nullptr;

@@ -83,7 +83,7 @@ struct matrix_source {
     T const* factors = nullptr;
     static constexpr bool is_packed = false;
     static constexpr index_t scratch_bytes = 0;
-    static constexpr index_t column_unit = 32;
+    static constexpr index_t column_unit = 32;  // lanes begin at multiples of it
 
     void pack_group(index_t k0, index_t depth, index_t n0, index_t count, T* panels, std::byte*) const {
         constexpr index_t W = native_width<T>, panel = product_tiling<T>::panel;

@@ -126,6 +126,7 @@ void compute(product_job<T> const& p, Source const& b, product_part const& part,
 /// A left factor of more bytes than this is not read again for every group of columns.
 inline constexpr index_t near_bytes = 1 << 20;
 
+/// Cuts c into tasks: columns, and rows too where columns are too few.
 template <class T, class Source>
 void product_on(workers const& on, product_job<T> const& p, Source const& b) {
     using S = product_tiling<T>;
@@ -166,6 +167,10 @@ void product_of(product_job<T> const& p, Source const& b) {
     product_on(*p.c.on, p, b);
 }
 
+template <class M>
+inline constexpr bool is_packed = false;
+template <class T>
+inline constexpr bool is_packed<packed_factor<T>> = true;
 template <class M>
 inline constexpr bool is_transposed = false;
 template <class M>
@@ -213,6 +218,8 @@ void multiply(matrix<T> c, A a, B b, T scale, bool accumulate) {
     require(rows(a) == c.rows, fault::shape, "product: rows of the left factor", rows(a), c.rows);
     require(columns(b) == c.columns, fault::shape, "product: columns of the right factor", columns(b), c.columns);
     require(rows(b) == columns(a), fault::shape, "product: rows of the right factor", rows(b), columns(a));
+    static_assert(!detail::is_transposed<A> || !detail::is_packed<B>,
+                  "t(a) * packed: a packed factor is read in the blocks of a * b, not in those of t(a) * b");
     auto const& left = detail::untransposed(a);
     auto const& right = detail::untransposed(b);
     constexpr bool turned = detail::is_transposed<A>;

@@ -22,8 +22,6 @@ GRAFT_INLINE float half_at(std::byte const* p) {
     std::memcpy(&bits, p, sizeof bits);
     return half_to_float(bits);
 }
-GRAFT_INLINE signed16 low_nibbles(bytes16 q) { return std::bit_cast<signed16>(q & 15); }
-GRAFT_INLINE signed16 high_nibbles(bytes16 q) { return std::bit_cast<signed16>(q >> 4); }
 GRAFT_INLINE signed16 fifth_bits(std::byte const* p) {
     std::uint16_t bits;
     std::memcpy(&bits, p, sizeof bits);

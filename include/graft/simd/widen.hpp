@@ -4,6 +4,7 @@
 
 #include <graft/simd/pack.hpp>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -82,21 +83,26 @@ GRAFT_INLINE void store_affine(signed16 q, float scale, float offset, float* to)
         std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
-#if GRAFT_SIMD && defined(__AVX512F__)
 namespace detail {
 
+GRAFT_INLINE signed16 low_nibbles(bytes16 q) { return std::bit_cast<signed16>(q & 15); }
+GRAFT_INLINE signed16 high_nibbles(bytes16 q) { return std::bit_cast<signed16>(q >> 4); }
+
+#if GRAFT_SIMD && defined(__AVX512F__)
 /// The floats of the lowest four bits of sixteen words, less Half: looked up instead of converted.
 template <int Half>
 GRAFT_INLINE pack<float> nibbles_of(__m512i words) {
-    static constexpr float numbers[16] = {0 - Half, 1 - Half, 2 - Half,  3 - Half,  4 - Half,  5 - Half,
-                                          6 - Half, 7 - Half, 8 - Half,  9 - Half,  10 - Half, 11 - Half,
-                                          12 - Half, 13 - Half, 14 - Half, 15 - Half};
+    static constexpr auto numbers = [] {
+        std::array<float, 16> all{};
+        for (int i = 0; i < 16; ++i) all[static_cast<std::size_t>(i)] = static_cast<float>(i - Half);
+        return all;
+    }();
     return pack<float>(
-        pack<float>::batch(_mm512_maskz_permutexvar_ps(0xffff, words, _mm512_loadu_ps(numbers))));
+        pack<float>::batch(_mm512_maskz_permutexvar_ps(0xffff, words, _mm512_loadu_ps(numbers.data()))));
 }
+#endif
 
 }  // namespace detail
-#endif
 
 /// Sixteen bytes of two numbers each: to[l] = (low half of byte l - Half) · scale, to[16 + l] the high half's; with
 /// Affine plus offset, rounded once where the product is exact.
@@ -113,8 +119,8 @@ GRAFT_INLINE void store_nibbles(bytes16 q, float scale, [[maybe_unused]] float o
         (low * P(scale)).store(to), (high * P(scale)).store(to + 16);
     }
 #else
-    auto const low = std::bit_cast<signed16>(q & 15) - static_cast<std::int8_t>(Half),
-               high = std::bit_cast<signed16>(q >> 4) - static_cast<std::int8_t>(Half);
+    constexpr auto half = static_cast<std::int8_t>(Half);
+    auto const low = detail::low_nibbles(q) - half, high = detail::high_nibbles(q) - half;
     if constexpr (Affine) {
         store_affine(low, scale, offset, to), store_affine(high, scale, offset, to + 16);
     } else {
