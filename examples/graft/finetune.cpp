@@ -165,8 +165,8 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
     auto const& s = loop.state;
     auto const& done = s.progress;
     std::optional<profile_report> profile;
-    if (o.profile) {
-        profile.emplace(timed.table, done.step - state.progress.step, s.step_seconds - state.step_seconds);
+    if (index_t const steps = done.step - state.progress.step; o.profile && steps > 0) {
+        profile.emplace(timed.table, steps, s.step_seconds - state.step_seconds);
         save_options replace;
         replace.overwrite = true;
         auto const text = json_text(profile->json(), 2) + "\n";

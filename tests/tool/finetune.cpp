@@ -311,4 +311,9 @@ TEST_CASE("finetune: a profile's entries add up to the steps, and change no bit 
     CHECK(shares == doctest::Approx(1));
     CHECK(p["profiled_seconds"].get<double>() <= p["seconds"].get<double>());
     CHECK(p["parts"]["backward"]["decoding_share"].get<double>() > 0);
+
+    auto const again = b.run("told", {"--steps", "4", "--profile", "--threads", "2", "--resume"});  // nothing is left
+    CHECK(again.code == 0);
+    CHECK_FALSE(again.says("frozen weights, backward"));
+    CHECK(nlohmann::json::parse(read_file(b.path("told") + "/profile.json")) == p);
 }
