@@ -193,7 +193,8 @@ result<int> train(prepared& p, finetune_options const& o, options const& given) 
         summary["adapter"] = {{"peft", o.output}, {"gguf", o.output + "/adapter.gguf"}};
         if (o.run.adapters.is_dora()) summary["adapter"]["gguf"] = nullptr, summary["adapter"]["no_gguf"] = no_gguf;
         nlohmann::json const record{
-            {"graft", GRAFT_VERSION}, {"options", given.values()}, {"run", p.identity}, {"summary", summary}};
+            {"graft", GRAFT_VERSION}, {"architecture", GRAFT_ARCHITECTURE}, {"options", given.values()},
+            {"run", p.identity},      {"summary", summary}};
         if (auto r = write_output(o, *t, p.base.file().name, *log, record); !r) return r.error();
     }
     if (profile) std::fputs(profile->text().c_str(), o.json ? stderr : stdout);

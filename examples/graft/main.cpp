@@ -75,7 +75,7 @@ int run(arguments const& all, bool json) {
     if (all.empty()) return help(), static_cast<int>(cause::usage);
     std::string const& first = all[0];
     if (first == "--help" || first == "-h" || first == "help") return help(), 0;
-    if (first == "--version") return std::printf("graft %s\n", GRAFT_VERSION), 0;
+    if (first == "--version") return std::printf("graft %s (%s)\n", GRAFT_VERSION, GRAFT_ARCHITECTURE), 0;
     for (auto const& v : verbs)
         if (first == v.name) return v.run({all.begin() + 1, all.end()});
     std::vector<std::string> names;
