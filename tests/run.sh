@@ -4,7 +4,7 @@
 #
 #     sh tests/run.sh          the release build
 #     sh tests/run.sh --all    also clang, sanitizers, scalar kernels, AVX2 without AVX-512, the newest clang and xsimd
-#                              that packages offer, SSE2, and the fuzzers
+#                              that packages offer, SSE2, the portable tool, and the fuzzers
 #
 # Real data is looked for in ../shared/data or $GRAFT_DATA, the chat model in $GRAFT_SMOLLM2 (else it is downloaded once
 # to build/models/); tests that miss theirs say so and are counted as skipped.
@@ -95,6 +95,22 @@ newest() {
     test_with newest
 }
 
+# The tool once per instruction set: the launcher becomes each that this processor runs.
+portable() {
+    build_with portable || return
+    for architecture in sse2 avx2 avx512 avx512vnni; do
+        if [ "$(GRAFT_ARCHITECTURE=$architecture build/portable/graft --version 2>&1)" = \
+            "$(build/portable/graft-$architecture --version 2>&1)" ]; then
+            passed=$((passed + 1))
+        elif GRAFT_ARCHITECTURE=$architecture build/portable/graft --version 2>&1 | grep -q 'this processor runs'; then
+            echo "skipped  portable: this processor does not run $architecture" >&2
+            skipped=$((skipped + 1))
+        else
+            failed=$((failed + 1))
+        fi
+    done
+}
+
 # Each fuzzer for a minute, from what the last run found; a crash leaves its input in build/fuzz/tests/.
 fuzz() {
     build_with fuzz || return
@@ -119,6 +135,7 @@ if [ "$all" = yes ]; then
         test_with "$preset"
     done
     newest
+    portable
     fuzz
 fi
 finish
