@@ -5,6 +5,7 @@
 #include <graft/kernel/scaled_rows.hpp>
 #include <graft/kernel/tile.hpp>
 #include <graft/quant/turned.hpp>
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/transpose.hpp>
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 namespace graft {
 
 /// The longest depth that is packed at a time. Part of the definition of a product's result: see `depth_of`.
-inline constexpr index_t longest_depth = 256;
+inline constexpr index_t longest_depth = blocking::depth;
 
 namespace detail {
 
@@ -31,6 +32,13 @@ GRAFT_INLINE void spread_row(T const* row, index_t count, T* panels, index_t k, 
     for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
         index_t const left = count - n, width = panel_width<T>(left);
         T* const to = panels + k * width;
+        if constexpr (W == 1 && panel == 4) {
+            if (width == panel) {
+                T const x[panel] = {row[n], row[n + 1], row[n + 2], row[n + 3]};
+                for (index_t v = 0; v < panel; ++v) to[v] = Scaled ? x[v] * factor : x[v];
+                continue;
+            }
+        }
         for (index_t v = 0; v < width; v += W) {
             P p = left - v >= W ? P::load(row + n + v) : P::load_some(row + n + v, std::max(left - v, index_t(0)));
             if constexpr (Scaled) p = p * P(factor);
@@ -46,6 +54,11 @@ GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t
                             T const* factors) {
     using P = pack<T>;
     constexpr index_t W = P::width;
+    if constexpr (W == 1) {
+        T const factor = Scaled && rows > 0 ? factors[0] : T(1);
+        for (index_t k = 0; k < depth; ++k) to[k * width] = rows <= 0 ? T(0) : Scaled ? from[k] * factor : from[k];
+        return;
+    }
     vector_t<T, W> r[W];
     for (index_t k = 0; k < depth; k += W) {
         index_t const left = depth - k;

@@ -2,6 +2,7 @@
 // Products of small tiles that lie in the cache, without packing.                         (layer 6: kernel)
 #pragma once
 
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/pack.hpp>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ struct small_factor {
 };
 
 /// How many rows of the result are held in registers at once; callers that skip parts of a tile skip in these steps.
-inline constexpr index_t small_rows = 6;
+inline constexpr index_t small_rows = blocking::rows;
 
 namespace detail {
 
@@ -81,7 +82,7 @@ void small_product(T* c, index_t c_stride, small_factor<T> a, T const* b, index_
         i += count;
     };
     while (m - i >= small_rows) take(detail::small_stripe<T, small_rows>, small_rows);
-    if (m - i >= 4) take(detail::small_stripe<T, 4>, 4);
+    if (small_rows > 4 && m - i >= 4) take(detail::small_stripe<T, 4>, 4);
     if (m - i >= 2) take(detail::small_stripe<T, 2>, 2);
     if (m - i >= 1) take(detail::small_stripe<T, 1>, 1);
 }

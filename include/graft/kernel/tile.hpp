@@ -2,6 +2,7 @@
 // A few rows times a packed panel, in registers: where the product spends its time.      (layer 6: kernel)
 #pragma once
 
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/pack.hpp>
 
 #include <utility>
@@ -14,13 +15,13 @@ struct product_tiling {
     static constexpr index_t width = native_width<T>;
     /// Rows of a tile by registers of a panel, whose sums fill the register file; the panel's columns as numbers.
 #if defined(__AVX512F__) || defined(__aarch64__)
-    static constexpr index_t rows = 8, registers = 3;
+    static constexpr index_t rows = width == 1 ? 4 : 8, registers = width == 1 ? 4 : 3;
 #else
     static constexpr index_t rows = width == 1 ? 4 : 6, registers = width == 1 ? 4 : 2;
 #endif
     static constexpr index_t panel = registers * width;
     /// Columns packed at a time, at most: whole stored blocks of 32, a small part of the second-level cache.
-    static constexpr index_t group = width == 1 ? 32 : 128;
+    static constexpr index_t group = blocking::columns;
 };
 
 /// What all tiles of a panel share: `depth` steps of B (the panel's numbers of one step lie together), `columns` of C.
