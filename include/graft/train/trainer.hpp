@@ -6,6 +6,7 @@
 #include <graft/memory/visitor.hpp>
 #include <graft/optimizer/norm.hpp>
 #include <graft/train/adapter_store.hpp>
+#include <graft/train/constant_plan.hpp>
 #include <graft/train/trainer_checks.hpp>
 
 #include <algorithm>
@@ -50,7 +51,30 @@ public:
     /// bytes. The model's layers are changed: their adapters lie in `memory` from now on.
     trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {},
             std::span<std::byte> apart = {})
-        : net(m), how(s), planned(memory_plan(m.config, s)), place(memory), on(executor) {
+        : trainer(m, s, memory_plan(m.config, s), memory, executor, apart, [](trainer& me, layout const& lay) {
+              for (index_t v = 0; v < lay.says.variants; ++v)
+                  for (index_t d = 0; d < duties; ++d)
+                      if (lay.uses(v, static_cast<duty>(d)))
+                          me.lay_plan(me.plans[static_cast<std::size_t>(v * duties + d)],
+                                      lay.plan(v, static_cast<duty>(d)));
+          }) {}
+    /// The same of constants: the plan is not made here, and its schedules do not lie in `memory`.
+    template <auto const& Config, auto const& Settings>
+    trainer(model<Block, T> const& m, constant_plan<trainer, Config, Settings>, std::span<std::byte> memory,
+            workers executor = {}, std::span<std::byte> apart = {})
+        : trainer(m, Settings, constant_plan<trainer, Config, Settings>::value.memory, memory, executor, apart,
+                  [](trainer& me, layout const&) {
+                      me.plans = constant_plan<trainer, Config, Settings>::value.plans;
+                      check_constants(me.net.config, Config);
+                  }) {}
+    trainer(trainer const&) = delete;
+    trainer& operator=(trainer const&) = delete;
+
+private:
+    /// `lay_plans(trainer, layout)` sets `plans`.
+    trainer(model<Block, T> const& m, settings const& s, training_memory const& memory_of, std::span<std::byte> memory,
+            workers executor, std::span<std::byte> apart, auto lay_plans)
+        : net(m), how(s), planned(memory_of), place(memory), on(executor) {
         check_training(net, how, executor, static_cast<index_t>(apart.size()), planned.checkpoints);
         layout const lay = plan_of();
         auto const& c = net.config;
@@ -58,10 +82,7 @@ public:
         on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
         on.panels = place.take(planned.panels);
         table = layer_table(place, c.layers, says.estimate.samples);
-        for (index_t v = 0; v < says.variants; ++v)
-            for (index_t d = 0; d < duties; ++d)
-                if (lay.uses(v, static_cast<duty>(d)))
-                    lay_plan(plans[static_cast<std::size_t>(v * duties + d)], lay.plan(v, static_cast<duty>(d)));
+        lay_plans(*this, lay);
         view = batch_view<T>(place, how.tokens, c);
         std::byte* const slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
         kept = place.take(planned.kept);
@@ -76,9 +97,8 @@ public:
         forget();
         for (index_t l = 0; l < c.layers; ++l) adapters.lay(l);
     }
-    trainer(trainer const&) = delete;
-    trainer& operator=(trainer const&) = delete;
 
+public:
     /// New adapters that change nothing yet, and an optimizer that remembers nothing.
     void start(std::uint64_t seed) {
         for (index_t l = 0; l < net.config.layers; ++l) {

@@ -37,4 +37,18 @@ void check_training(model<Block, T> const& net, training<Strategy, Rule> const& 
             checkpoints);
 }
 
+/// Is a model the one that a plan was made for when compiling?
+inline void check_constants(model_config const& of, model_config const& planned) {
+    auto const same = [](char const* what, index_t given, index_t wanted) {
+        require(given == wanted, fault::shape, what, given, wanted);
+    };
+    same("trainer: layers of the constant plan", of.layers, planned.layers);
+    same("trainer: width of the constant plan", of.width, planned.width);
+    same("trainer: heads of the constant plan", of.heads, planned.heads);
+    same("trainer: key heads of the constant plan", of.kv_heads, planned.kv_heads);
+    same("trainer: head of the constant plan", of.head, planned.head);
+    same("trainer: hidden width of the constant plan", of.hidden, planned.hidden);
+    same("trainer: vocabulary of the constant plan", of.vocabulary, planned.vocabulary);
+}
+
 }  // namespace graft
