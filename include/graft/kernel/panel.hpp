@@ -32,10 +32,10 @@ GRAFT_INLINE void spread_row(T const* row, index_t count, T* panels, index_t k, 
     for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
         index_t const left = count - n, width = panel_width<T>(left);
         T* const to = panels + k * width;
-        if constexpr (W == 1 && panel == 4) {
+        if constexpr (W == 1 && panel == 4 && !Scaled) {  // in general registers, four numbers at a time
             if (width == panel) {
-                T const x[panel] = {row[n], row[n + 1], row[n + 2], row[n + 3]};
-                for (index_t v = 0; v < panel; ++v) to[v] = Scaled ? x[v] * factor : x[v];
+                T const a = row[n], b = row[n + 1], c = row[n + 2], d = row[n + 3];
+                to[0] = a, to[1] = b, to[2] = c, to[3] = d;
                 continue;
             }
         }
@@ -55,8 +55,15 @@ GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t
     using P = pack<T>;
     constexpr index_t W = P::width;
     if constexpr (W == 1) {
-        T const factor = Scaled && rows > 0 ? factors[0] : T(1);
-        for (index_t k = 0; k < depth; ++k) to[k * width] = rows <= 0 ? T(0) : Scaled ? from[k] * factor : from[k];
+        constexpr index_t panel = product_tiling<T>::panel;
+        T const factor = rows <= 0 ? T(0) : Scaled ? factors[0] : T(1);
+        index_t k = 0;
+        if (!Scaled && rows > 0 && width == panel)
+            for (; k + 4 <= depth; k += 4, from += 4, to += 4 * panel) {
+                T const a = from[0], b = from[1], c = from[2], d = from[3];
+                to[0] = a, to[panel] = b, to[2 * panel] = c, to[3 * panel] = d;
+            }
+        for (; k < depth; ++k, to += width) *to = rows > 0 ? *from++ * factor : T(0);
         return;
     }
     vector_t<T, W> r[W];

@@ -124,6 +124,14 @@ GRAFT_INLINE void store_nibbles(bytes16 q, float scale, [[maybe_unused]] float o
         (low * P(scale)).store(to), (high * P(scale)).store(to + 16);
     }
 #else
+    if constexpr (native_width<float> == 1) {  // no vector of bytes: one number after the other
+        for (index_t l = 0; l < 16; ++l) {
+            float const low = static_cast<float>((q[l] & 15) - Half), high = static_cast<float>((q[l] >> 4) - Half);
+            to[l] = Affine ? fma(low, scale, offset) : low * scale;
+            to[16 + l] = Affine ? fma(high, scale, offset) : high * scale;
+        }
+        return;
+    }
     constexpr auto half = static_cast<std::int8_t>(Half);
     auto const low = detail::low_nibbles(q) - half, high = detail::high_nibbles(q) - half;
     if constexpr (Affine) {
