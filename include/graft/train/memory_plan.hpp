@@ -85,7 +85,13 @@ struct step_layout {
     constexpr index_t slots() const {
         if (!pulls()) return 0;
         if (says.every > 1) return (c.layers + says.every - 1) / says.every + inner_slots();
+        if (embeds_again()) return c.layers - 1;
         return says.selects && says.gradient == unselected_gradient::identity ? most() : c.layers;
+    }
+    /// The lowest block's input is computed once more into the place of the next block's, which was read by then.
+    constexpr bool embeds_again() const {
+        return s.embeds_again && pulls() && s.checkpoints == resting::same && says.every == 1 && most() == c.layers &&
+               c.layers > 1;
     }
     /// Of these, streams within the run of blocks that is computed once more.
     constexpr index_t inner_slots() const { return std::min(says.every, c.layers) - 1; }
@@ -94,7 +100,7 @@ struct step_layout {
     }
     /// Every block reads its input where it is kept: no stream is ever copied.
     constexpr bool in_slots() const {
-        return pulls() && s.checkpoints == resting::same && slots() == c.layers && says.every == 1;
+        return pulls() && s.checkpoints == resting::same && (slots() == c.layers || embeds_again()) && says.every == 1;
     }
     /// Streams that are computed with: the gradient takes the place of the last.
     constexpr index_t streams() const {
@@ -102,7 +108,7 @@ struct step_layout {
     }
 
     constexpr stream_layout stream_settings() const {
-        return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots()};
+        return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots(), embeds_again()};
     }
 
     constexpr index_t numbers_of(index_t layer) const { return adapter_numbers<Block>(adapter, n, layer); }

@@ -305,7 +305,11 @@ private:
         around = view.around(net.config);
         around.dropout = {drops, how.seed,
                           static_cast<std::uint64_t>(updates) << 20 | static_cast<std::uint64_t>(pending)};
-        embed(matrix<T>{x, view.rows, net.config.width, &on}, net.embedding, b.ids, told.weights);
+        ids = b.ids;
+        embed_batch(x);
+    }
+    void embed_batch(T* x) {
+        embed(matrix<T>{x, view.rows, net.config.width, &on}, net.embedding, ids, told.weights);
     }
 
     double forward_and_loss(batch const& b, T scale) {
@@ -322,7 +326,9 @@ private:
         for (index_t l = layers; l-- > table.lowest;) {
             if (every > 1 && (l == layers - 1 || l % every == every - 1)) run_between(l - l % every, l);
             if (table[l].does == duty::skip) continue;
-            runs::backward(block(l, streams.get(l, count_of, top), nullptr, top));
+            T* const entry = streams.get(l, count_of, top);
+            if (streams.made_again(l)) embed_batch(entry);
+            runs::backward(block(l, entry, nullptr, top));
             streams.leave(l, told.checkpoints);
             tell_weights(l);
             if (table[l].chosen) pulled(l);
@@ -451,6 +457,7 @@ private:
     memory_visitors told;
     batch_view<T> view;
     surroundings<T> around;
+    std::span<int const> ids;  // of the batch that runs
     layer_table table;
     kept_streams<T> streams;
     adapter_store<Block, Strategy, Rule, T> adapters;
