@@ -16,8 +16,9 @@ namespace graft {
 ///
 /// shapes   x: tokens × width    W: vocabulary × width, in its file's format    norm: width
 /// The logits are never formed: chunks of the vocabulary stream by, once (`kernel/cross_entropy.hpp`), for all rows or,
-/// on a microcontroller, for `blocking::head_rows` at a time. Rows without a target are left out before anything is computed; their gradient is exactly zero. `used` is told which rows of W were
-/// read, chunk by chunk; it changes no bit.
+/// on a microcontroller, for `blocking::head_rows` at a time. Rows without a target are left out before anything is
+/// computed; their gradient is exactly zero. `used` is told which rows of W were read, chunk by chunk; it changes no
+/// bit.
 template <class T>
 struct loss_head {
     weight W;

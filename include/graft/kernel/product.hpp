@@ -16,7 +16,7 @@
 namespace graft {
 
 /// Sums over rows, t(a) * b, are cut every so many rows.
-inline constexpr index_t depth_block = 64;
+inline constexpr index_t depth_block = std::min(index_t{64}, longest_depth);
 
 /// Length of the blocks that a sum over `depth` columns is cut into.
 constexpr index_t depth_of(index_t depth) {

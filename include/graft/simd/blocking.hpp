@@ -6,16 +6,22 @@
 
 namespace graft {
 
-/// A target without SIMD registers is taken for a microcontroller: no cache to fill, and every byte of scratch is one of
-/// a few hundred thousand. Its blocks are the smallest that still keep the registers busy; others fill a cache.
+/// A target without SIMD registers is taken for a microcontroller: no cache to fill, and every byte of scratch is one
+/// of a few hundred thousand. Its blocks are the smallest that still keep the registers busy; others fill a cache.
 struct blocking {
     static constexpr bool small = native_width<float> == 1;
-    static constexpr index_t depth = small ? 64 : 256;     // of a sum: the longest run packed at a time
-    static constexpr index_t columns = small ? 32 : 128;   // of a product's right factor, packed at a time
-    static constexpr index_t rows = small ? 4 : 6;         // of a small product, held in registers
-    static constexpr index_t attention = small ? 8 : 64;   // rows and keys of a tile
-    static constexpr index_t logits = small ? 64 : 512;    // of a row of the head, at a time
-    static constexpr index_t head_rows = small ? 16 : 0;   // rows that the head takes at a time; 0: all
+    static constexpr index_t depth = small ? 32 : 256;    // of a sum: the longest run packed at a time
+    static constexpr index_t columns = small ? 32 : 128;  // of a product's right factor, packed at a time
+    static constexpr index_t rows = small ? 4 : 6;        // of a small product, held in registers
+    static constexpr index_t attention = small ? 8 : 64;  // rows and keys of a tile
+    static constexpr index_t logits = small ? 64 : 512;   // of a row of the head, at a time
+    static constexpr index_t head_rows = small ? 16 : 0;  // rows that the head takes at a time; 0: all
 };
+
+/// √x of few numbers: where double has no unit, in float, whose range x must not leave.
+GRAFT_INLINE double single_sqrt(double x) {
+    if constexpr (blocking::small) return static_cast<double>(sqrt(static_cast<float>(x)));
+    else return sqrt(x);
+}
 
 }  // namespace graft

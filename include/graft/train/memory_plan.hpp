@@ -78,6 +78,12 @@ struct step_layout {
         return make_plan(runs::code, make_schedule(runs::code, s.strategy, n, role_of(d), variant), n,
                          plan_settings{static_cast<index_t>(sizeof(T)), s.lanes, says.in_place});
     }
+    /// f(variant · duties + duty, plan) for each schedule that is ever used.
+    constexpr void each_plan(auto&& f) const {
+        for (index_t i = 0; i < says.variants * duties; ++i)
+            if (duty const d = static_cast<duty>(i % duties); uses(i / duties, d))
+                f(static_cast<std::size_t>(i), plan(i / duties, d));
+    }
     constexpr bool trains() const { return says.trains; }
     constexpr bool pulls() const { return says.trains && says.pulls(); }
     constexpr index_t most() const { return most_trained(s.strategy, c.layers); }
@@ -182,16 +188,14 @@ struct step_layout {
     constexpr training_memory memory() const {
         index_t scratch = 0, deepest = 0, passing = 0, kept = 0, plans = 0;
         std::array<index_t, 8> kept_of{};
-        for (index_t v = 0; v < says.variants; ++v)
-            for (index_t d = 0; d < duties; ++d) {
-                if (!uses(v, static_cast<duty>(d))) continue;
-                auto const p = plan(v, static_cast<duty>(d));
-                plans += packed_bytes(p);
-                scratch = std::max(scratch, p.scratch_bytes);
-                index_t& k = kept_of[static_cast<std::size_t>(v)];
-                k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
-                if (static_cast<duty>(d) == duty::pass) passing = std::max(passing, p.kept_bytes);
-            }
+        each_plan([&](std::size_t i, auto const& p) {
+            plans += packed_bytes(p);
+            scratch = std::max(scratch, p.scratch_bytes);
+            index_t& k = kept_of[i / static_cast<std::size_t>(duties)];
+            k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
+            if (static_cast<duty>(i % static_cast<std::size_t>(duties)) == duty::pass)
+                passing = std::max(passing, p.kept_bytes);
+        });
         for (index_t l = 0; l < c.layers; ++l)
             kept += kept_of[static_cast<std::size_t>(variant_of(s.strategy, l, c.layers))];
         auto const numbers = [&](index_t l) { return numbers_of(l); };

@@ -19,6 +19,10 @@ void check_training(model<Block, T> const& net, training<Strategy, Rule> const& 
             static_cast<index_t>(net.layers.size()), c.layers);
     require(how.updates == updating::deferred || how.max_grad_norm == 0, fault::bounds,
             "trainer: fused updates, which see no whole gradient to clip (max_grad_norm)", 1, 0);
+    require(GRAFT_EXTRAS || (how.dropout == 0 && how.start == adapter_start::kaiming &&
+                             !answers_of(how.strategy).stored_weights),
+            fault::bounds, "trainer: dropout, a start but kaiming, attention's weights kept, without GRAFT_EXTRAS", 1,
+            0);
     require(!how.embeds_again || step_layout<Block, Strategy, Rule, T>{c, how}.embeds_again(), fault::bounds,
             "trainer: embeds_again where not every block's input of several is kept as it is", 1, 0);
     require(how.dropout >= 0 && how.dropout < 1, fault::numeric, "trainer: dropout in percent",
