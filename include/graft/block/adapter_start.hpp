@@ -54,7 +54,7 @@ void start_pair(adapter_start how, matrix<T> A, matrix<T> B, std::uint64_t seed,
     index_t const count = A.rows * A.columns;
     std::fill_n(B.data, B.rows * B.columns, T{});
     if (!GRAFT_EXTRAS || how == adapter_start::kaiming) {
-        double const bound = 1 / single_sqrt(static_cast<double>(A.columns));
+        double const bound = 1 / refined_sqrt(static_cast<double>(A.columns));
         for (index_t i = 0; i < count; ++i)
             A.data[i] = static_cast<T>(bound * (2 * uniform(seed, place, 0, static_cast<std::uint64_t>(i)) - 1));
         return;

@@ -15,7 +15,7 @@ namespace detail {
 struct adam_step {
     double rate, root;
     adam_step(double beta1, double beta2, double eta, index_t step)
-        : rate(eta / (1 - power(beta1, step))), root(1 / single_sqrt(1 - power(beta2, step))) {}
+        : rate(eta / (1 - power(beta1, step))), root(1 / refined_sqrt(1 - power(beta2, step))) {}
 
     /// b^n; on a microcontroller by squaring, which takes no logarithm.
     static double power(double b, index_t n) {

@@ -29,7 +29,7 @@ double global_norm(T const* g, index_t count, workers const& on) {
     });
     double sum = 0;
     for (double x : partial) sum += x;
-    return single_sqrt(sum);
+    return refined_sqrt(sum);
 }
 
 /// What to multiply the gradient with so that its norm is at most `most`; 0 for `most` means no clipping.

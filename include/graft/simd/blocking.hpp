@@ -18,10 +18,13 @@ struct blocking {
     static constexpr index_t head_rows = small ? 16 : 0;  // rows that the head takes at a time; 0: all
 };
 
-/// √x of few numbers: where double has no unit, in float, whose range x must not leave.
-GRAFT_INLINE double single_sqrt(double x) {
-    if constexpr (blocking::small) return static_cast<double>(sqrt(static_cast<float>(x)));
-    else return sqrt(x);
+/// √x of x ≥ 0. Where double has no unit: half the exponent, then Newton's steps, instead of a library's function.
+inline double refined_sqrt(double x) {
+    if constexpr (!blocking::small) return sqrt(x);
+    if (!(x > 0 && x <= std::numeric_limits<double>::max())) return x;  // 0, infinity, not a number
+    double r = std::bit_cast<double>((std::bit_cast<std::int64_t>(x) >> 1) + (std::int64_t{0x1ff8} << 48));
+    for (int step = 0; step < 5; ++step) r = (r + x / r) / 2;
+    return r;
 }
 
 }  // namespace graft

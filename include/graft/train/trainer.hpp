@@ -91,7 +91,7 @@ public:
         });
         for (index_t l = 0; l < net.config.layers; ++l)
             if (!table[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
-        r.grad_norm = single_sqrt(squares);
+        r.grad_norm = refined_sqrt(squares);
         return r;
     }
 
@@ -359,7 +359,7 @@ private:
                 double const length = norm_of(g);
                 squares += length * length;
             }
-        r.grad_norm = single_sqrt(squares);
+        r.grad_norm = refined_sqrt(squares);
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         ++updates;
@@ -409,7 +409,7 @@ private:
             d /= samples, squares += d * d;
         }
         r.grad_norm =
-            single_sqrt(squares * static_cast<double>(adapters.all()));  // expected: directions are all but orthogonal
+            refined_sqrt(squares * static_cast<double>(adapters.all()));  // expected: directions are all but orthogonal
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         if (e.one_point) table.last_loss() = mean, table.knows_loss() = 1;
