@@ -17,10 +17,10 @@ inline constexpr index_t longest_depth = blocking::depth;
 
 namespace detail {
 
-/// Width of a panel with `left` columns to come: whole registers, as many as they need.
+/// Width of a panel with `left` columns to come: whole units, as many as they need.
 template <class T>
 GRAFT_INLINE index_t panel_width(index_t left) {
-    return std::min(round_up(left, native_width<T>), product_tiling<T>::panel);
+    return std::min(round_up(left, product_tiling<T>::unit), product_tiling<T>::panel);
 }
 
 /// One row of numbers, `count` of them, to step k of the panels of a group. Columns beyond the last are 0. Scaled:

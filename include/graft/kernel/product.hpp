@@ -203,7 +203,7 @@ constexpr auto source_of(scaled_rows<weight, T> const& b, bool turned) {
 }
 template <class T>
 constexpr auto source_of(packed_factor<T> const& b, bool) {
-    return packed_source<T>{b.data, round_up(b.columns, native_width<T>)};
+    return packed_source<T>{b.data, round_up(b.columns, product_tiling<T>::unit)};
 }
 
 }  // namespace detail
