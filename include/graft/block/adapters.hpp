@@ -65,7 +65,8 @@ namespace detail {
 /// for all maps whose weights have one type.
 template <class W, class T>
 [[gnu::noinline]] void lay_map(W& w, index_t r, index_t in, index_t out, bool norms, adapter_places<T>& at) {
-    w.A = w.B = w.dA = w.dB = w.A0 = w.B0 = {};
+    w.A = w.B = w.dA = w.dB = {};
+    if constexpr (GRAFT_EXTRAS) w.A0 = w.B0 = {};
     if constexpr (requires { w.m; }) w.m = w.dm = {}, w.k = w.squares = nullptr;
     if (r == 0) return;
     auto const next = [](T*& from, index_t rows, index_t columns) {
@@ -74,7 +75,8 @@ template <class W, class T>
         return m;
     };
     auto const pair = [&](T*& from, matrix<T>& a, matrix<T>& b) { a = next(from, r, in), b = next(from, out, r); };
-    pair(at.numbers, w.A, w.B), pair(at.gradients, w.dA, w.dB), pair(at.offsets, w.A0, w.B0);
+    pair(at.numbers, w.A, w.B), pair(at.gradients, w.dA, w.dB);
+    if constexpr (GRAFT_EXTRAS) pair(at.offsets, w.A0, w.B0);
     if constexpr (requires { w.m; })
         if (norms) {
             w.m = next(at.numbers, out, 1), w.dm = next(at.gradients, out, 1);

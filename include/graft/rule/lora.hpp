@@ -26,7 +26,11 @@ struct rule<lora_map> : careful {
         float const* b = nullptr;
         matrix<T> A, B, dA, dB;  // empty where this map has no adapter
         T s{};
-        matrix<T> A0{}, B0{};     // empty: no offset
+#if GRAFT_EXTRAS
+        matrix<T> A0{}, B0{};  // empty: no offset
+#else
+        static constexpr matrix<T> A0{}, B0{};
+#endif
         std::uint32_t place = 0;  // which map of the model this is: each drops out other numbers
     };
     static constexpr work_kind kind = work_kind::adapters;

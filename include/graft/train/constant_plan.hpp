@@ -9,12 +9,6 @@
 
 namespace graft {
 
-/// A step's memory without its schedules, which lie elsewhere, and these: one per variant and duty.
-struct laid_plans {
-    training_memory memory;
-    std::array<plan_view, 8> plans{};
-};
-
 /// What a trainer of this model and these settings would work out and lay into its arena when it is made. On a device
 /// it lies in flash: neither code to plan with nor stack to plan on is left.
 ///
@@ -43,8 +37,13 @@ class constant_plan {
                                         whole.tile,           whole.kept_bytes,      whole.scratch_bytes};
     };
 
-    static constexpr laid_plans make() {
-        laid_plans r;
+    /// A step's memory without its schedules, and these: one per variant and duty.
+    struct laid {
+        training_memory memory;
+        std::array<plan_view, Trainer::layout::most_plans> plans{};
+    };
+    static constexpr laid make() {
+        laid r;
         r.memory = lay.memory();
         [&]<index_t... I>(std::integer_sequence<index_t, I...>) {
             ([&] {
@@ -58,7 +57,7 @@ class constant_plan {
     }
 
 public:
-    static constexpr laid_plans value = make();
+    static constexpr laid value = make();
     static constexpr model_config const& config = Config;
     static constexpr typename Trainer::settings const& settings = Settings;
 

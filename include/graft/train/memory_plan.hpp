@@ -54,6 +54,10 @@ struct step_layout {
     adapter_settings adapter = s.adapter();
     sizes n = sized();
 
+    /// Schedules at most: a variant has one per duty, and only strategies that say so have two variants.
+    static constexpr std::size_t most_plans =
+        may_estimate<Strategy> || requires(Strategy const of) { of.variants; } ? 2 * duties : duties;
+
     static constexpr index_t bytes(index_t numbers) {
         return round_up(numbers * static_cast<index_t>(sizeof(T)), buffer_alignment);
     }

@@ -429,7 +429,7 @@ private:
     settings how;
     sizes n{};
     strategy_answers says{};
-    std::array<plan_view, 8> plans{};  // per variant and duty
+    std::array<plan_view, layout::most_plans> plans{};  // per variant and duty
     training_memory planned;
     arena place;
     workers on;
