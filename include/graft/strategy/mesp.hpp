@@ -18,7 +18,7 @@ enum class phases : unsigned char {
 ///
 /// source   MeSP, arXiv 2602.13069; phases, tiles, gradients in place and values that stay are our own.
 struct mesp {
-    index_t tile = 0;  // rows, 0: all; multiples of `depth_block` (64) keep the order of every sum over rows
+    index_t tile = 0;  // rows, 0: all; multiples of `depth_block` keep the order of every sum over rows
     phases pulled = phases::one;
     index_t every = 1;  // blocks from one kept stream to the next
     step_set kept = 0;  // steps of the block
