@@ -13,9 +13,9 @@ TEST_CASE_TEMPLATE("attention_tiles: tiles shrink with the rows and keys there a
             CHECK(n.rows % native_width<T> == 0);
             CHECK(n.keys % native_width<T> == 0);
             CHECK(n.head % native_width<T> == 0);
-            CHECK(n.rows >= std::min<index_t>(rows, 64));
-            CHECK(n.rows <= std::max(index_t{64}, native_width<T>));
-            CHECK(n.keys >= std::min<index_t>(keys, 64));
+            CHECK(n.rows >= std::min<index_t>(rows, shape.tile));
+            CHECK(n.rows <= std::max(shape.tile, native_width<T>));
+            CHECK(n.keys >= std::min<index_t>(keys, shape.tile));
             CHECK(n.head >= 20);
             // More rows or keys never need less: a plan for the largest batch holds for each.
             detail::attention_tiles<T> const more(shape, rows + 1, keys + 1);

@@ -3,10 +3,12 @@
 // size is proven when compiling, no heap, and errors that go to a function of the program's own.
 #include <graft/block/llama.hpp>
 #include <graft/optimizer/adamw.hpp>
+#include <graft/optimizer/sgd.hpp>
 #include <graft/program/assign.hpp>
 #include <graft/program/prepare.hpp>
 #include <graft/quant/formats.hpp>
 #include <graft/strategy/mesp.hpp>
+#include <graft/strategy/zeroth_order.hpp>
 #include <graft/tensor/tensor.hpp>
 #include <graft/train/trainer.hpp>
 
@@ -34,6 +36,38 @@ constexpr tuner::settings settings = [] {
 }();
 constexpr index_t peak = tuner::memory_plan(config, settings).total();
 static_assert(peak <= 256 * 1024, "a step must fit beside the radio stack");
+
+/// A device's step, 32 or 16 tokens of a model of 260 thousand or a million parameters: rank 4 on q and v. Pointers of
+/// 64 bits take some hundred bytes more here than on the device.
+constexpr model_config stories = [] {
+    model_config c;
+    c.layers = 5, c.width = 64, c.heads = 8, c.kv_heads = 4, c.head = 8, c.hidden = 192, c.vocabulary = 512;
+    return c;
+}();
+constexpr model_config million = [] {
+    model_config c;
+    c.layers = 6, c.width = 128, c.heads = 4, c.kv_heads = 4, c.head = 32, c.hidden = 256, c.vocabulary = 256;
+    return c;
+}();
+template <class Trainer>
+constexpr typename Trainer::settings device(index_t tokens, decltype(Trainer::settings::strategy) how) {
+    typename Trainer::settings s;
+    s.tokens = tokens, s.rank = 4, s.targets = target_bit("q_proj") | target_bit("v_proj"), s.strategy = how;
+    s.max_grad_norm = 0;
+    if (answers_of(how).pulls()) s.updates = updating::fused, s.embeds_again = true;
+    return s;
+}
+using plain = trainer<block, mesp, sgd>;
+using drawn = trainer<block, zeroth_order, sgd>;
+constexpr mesp by_16{16, phases::two, 1, 0, true}, by_8{8, phases::two, 1, 0, true};
+constexpr auto t32 = device<tuner>(32, by_16), t16 = device<tuner>(16, by_8);
+constexpr auto t16_sgd = device<plain>(16, by_8);
+constexpr auto t16_drawn = device<drawn>(16, {1, 1e-3, false, 8});
+static_assert(memory_limit<constant_plan<tuner, stories, t32>::total(), 151'000>::holds);
+static_assert(memory_limit<constant_plan<tuner, stories, t16>::total(), 108'000>::holds);
+static_assert(memory_limit<constant_plan<plain, stories, t16_sgd>::total(), 72'000>::holds);
+static_assert(memory_limit<constant_plan<drawn, stories, t16_drawn>::total(), 58'000>::holds);
+static_assert(memory_limit<constant_plan<tuner, million, t16>::total(), 280'000>::holds);
 
 alignas(64) std::byte memory[peak];
 alignas(64) float numbers[32 * 1024];  // all weights of the model

@@ -101,6 +101,7 @@ TEST_CASE("plan: tiles, two phases and kept values order the strategies") {
     auto const scratch = [](auto s) { return plan_of(qwen, s).scratch_bytes; };
     CHECK(plan_of(qwen, mesp{}).kept_bytes == 0);
     CHECK(scratch(mesp{0, phases::two}) < scratch(mesp{0, phases::one}));
+    CHECK(scratch(mesp{8, phases::two, 1, 0, true}) < scratch(mesp{8, phases::two}));
     CHECK(scratch(mesp{64, phases::two}) < scratch(mesp{128, phases::two}));
     CHECK(scratch(mesp{64, phases::two}) < 7 << 20);
 }

@@ -116,5 +116,5 @@ TEST_CASE("lora: scratch grows with dropout only, and with a part of the rows on
               lora_rule::work(transformer_sizes{}, task{10, 32, 7, 3, true, true, true}) ==
           10 * 3 * (32 + 7));
     n.adapter_dropout = true;
-    CHECK(lora_rule::scratch<float>(n, c) == plain + 64 * 32);
+    CHECK(lora_rule::scratch<float>(n, c) == plain + depth_block * 32);
 }

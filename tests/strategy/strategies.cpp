@@ -53,6 +53,11 @@ TEST_CASE("strategies: mesp in two phases pulls each stage from the stream that 
           "rrrrrrrrc | RRRRRC ! rrrrrrrrc | RRRRPPPPP | rrrrrrrpppppppp");
 }
 
+TEST_CASE("strategies: mesp runs norms once more before the first pull that reads them, where it is told to") {
+    CHECK(schedule_of(mesp{.tile = 8, .pulled = phases::two, .renews = true}) ==
+          "rrrrrrrrc | RRRRRC ! rrrrrrrrc | RRRRPPRPPP | rrrrrrrpprpppppp");
+}
+
 TEST_CASE("strategies: inference has no backward") { CHECK(schedule_of(inference{}) == "rrrrrrrrc | rrrrrc"); }
 
 TEST_CASE("strategies: zeroth order runs forward, by tiles if asked") {

@@ -48,6 +48,7 @@ std::vector<named_strategy> strategies() {
             {"checkpoint", checkpoint{true}, true},
             {"mesp", mesp{}, true},
             {"mesp tiled", mesp{4, phases::two}, true},
+            {"mesp that renews", mesp{4, phases::two, 1, 0, true}, true},
             {"published", mesp_published{true}, true},
             {"lcsb", lcsb<cyclic_strided>{{2}}, false},
             {"lcsb exact", lcsb<cyclic_strided>{{2}, {}, unselected_gradient::exact}, true},

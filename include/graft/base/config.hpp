@@ -30,6 +30,17 @@
 #    endif
 #endif
 
+/// 1 where trainers offer what few runs on a device ask for; 0 where it is left out of the program (firmware): step
+/// profiles, dropout, starts of adapters but `kaiming`, attention's weights kept as published methods do. Settings that
+/// ask for what was left out are refused.
+#ifndef GRAFT_EXTRAS
+#    ifdef GRAFT_FIRMWARE
+#        define GRAFT_EXTRAS 0
+#    else
+#        define GRAFT_EXTRAS 1
+#    endif
+#endif
+
 /// Kernels whose registers must not be spilled by a call.
 #ifndef GRAFT_INLINE
 #    define GRAFT_INLINE [[gnu::always_inline]] inline

@@ -4,6 +4,7 @@
 
 #include <graft/base/random.hpp>
 #include <graft/kernel/gaussian.hpp>
+#include <graft/simd/blocking.hpp>
 #include <graft/tensor/matrix.hpp>
 
 #include <algorithm>
@@ -52,8 +53,8 @@ template <class T>
 void start_pair(adapter_start how, matrix<T> A, matrix<T> B, std::uint64_t seed, std::uint32_t place) {
     index_t const count = A.rows * A.columns;
     std::fill_n(B.data, B.rows * B.columns, T{});
-    if (how == adapter_start::kaiming) {
-        double const bound = 1 / std::sqrt(static_cast<double>(A.columns));
+    if (!GRAFT_EXTRAS || how == adapter_start::kaiming) {
+        double const bound = 1 / refined_sqrt(static_cast<double>(A.columns));
         for (index_t i = 0; i < count; ++i)
             A.data[i] = static_cast<T>(bound * (2 * uniform(seed, place, 0, static_cast<std::uint64_t>(i)) - 1));
         return;

@@ -59,6 +59,33 @@ struct adapter_places {
     T* offsets = nullptr;  // frozen copies of A and B
 };
 
+namespace detail {
+
+/// A map's adapter of rank r and what belongs to it, from the next numbers of each kind; none of rank 0. One function
+/// for all maps whose weights have one type.
+template <class W, class T>
+[[gnu::noinline]] void lay_map(W& w, index_t r, index_t in, index_t out, bool norms, adapter_places<T>& at) {
+    w.A = w.B = w.dA = w.dB = {};
+    if constexpr (GRAFT_EXTRAS) w.A0 = w.B0 = {};
+    if constexpr (requires { w.m; }) w.m = w.dm = {}, w.k = w.squares = nullptr;
+    if (r == 0) return;
+    auto const next = [](T*& from, index_t rows, index_t columns) {
+        matrix<T> const m = from ? matrix<T>{from, rows, columns} : matrix<T>{};
+        if (from) from += rows * columns;
+        return m;
+    };
+    auto const pair = [&](T*& from, matrix<T>& a, matrix<T>& b) { a = next(from, r, in), b = next(from, out, r); };
+    pair(at.numbers, w.A, w.B), pair(at.gradients, w.dA, w.dB);
+    if constexpr (GRAFT_EXTRAS) pair(at.offsets, w.A0, w.B0);
+    if constexpr (requires { w.m; })
+        if (norms) {
+            w.m = next(at.numbers, out, 1), w.dm = next(at.gradients, out, 1);
+            w.k = next(at.norms, out, 1).data, w.squares = next(at.norms, out, 1).data;
+        }
+}
+
+}  // namespace detail
+
 /// Lets the adapters of layer `which` lie there.
 template <class Block, class T>
 void lay_adapters(layer_weights<Block, T>& layer, index_t which, adapter_settings const& s,
@@ -67,25 +94,10 @@ void lay_adapters(layer_weights<Block, T>& layer, index_t which, adapter_setting
     layer.visit([&](auto op, auto& w) {
         using Op = decltype(op);
         if constexpr (requires { w.A; }) {
-            index_t const r = s.rank_of(which, Op::bit), in = Op::in_axis::of(n), out = Op::out_axis::of(n);
             w.place = static_cast<std::uint32_t>(which) * 64 + ++map;
-            w.A = w.B = w.dA = w.dB = w.A0 = w.B0 = {};
             w.s = static_cast<T>(s.scale_of(which, Op::bit));
-            if constexpr (requires { w.m; }) w.m = w.dm = {}, w.k = w.squares = nullptr;
-            if (r == 0) return;
-            auto const next = [](T*& from, index_t rows, index_t columns) {
-                matrix<T> const m = from ? matrix<T>{from, rows, columns} : matrix<T>{};
-                if (from) from += rows * columns;
-                return m;
-            };
-            w.A = next(at.numbers, r, in), w.B = next(at.numbers, out, r);
-            w.dA = next(at.gradients, r, in), w.dB = next(at.gradients, out, r);
-            w.A0 = next(at.offsets, r, in), w.B0 = next(at.offsets, out, r);
-            if constexpr (requires { w.m; })
-                if (s.norm != adapter_norm::none) {
-                    w.m = next(at.numbers, out, 1), w.dm = next(at.gradients, out, 1);
-                    w.k = next(at.norms, out, 1).data, w.squares = next(at.norms, out, 1).data;
-                }
+            detail::lay_map(w, s.rank_of(which, Op::bit), Op::in_axis::of(n), Op::out_axis::of(n),
+                            s.norm != adapter_norm::none, at);
         }
     });
 }

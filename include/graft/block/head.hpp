@@ -15,9 +15,10 @@ namespace graft {
 /// loss = Σ over rows with a target of  −log softmax(rms_norm(x) Wᵀ)[target].
 ///
 /// shapes   x: tokens × width    W: vocabulary × width, in its file's format    norm: width
-/// The logits are never formed: chunks of the vocabulary stream by, once (`kernel/cross_entropy.hpp`). Rows without a
-/// target are left out before anything is computed; their gradient is exactly zero. `used` is told which rows of W were
-/// read, chunk by chunk; it changes no bit.
+/// The logits are never formed: chunks of the vocabulary stream by, once (`kernel/cross_entropy.hpp`), for all rows or,
+/// on a microcontroller, for `blocking::head_rows` at a time. Rows without a target are left out before anything is
+/// computed; their gradient is exactly zero. `used` is told which rows of W were read, chunk by chunk; it changes no
+/// bit.
 template <class T>
 struct loss_head {
     weight W;
@@ -27,6 +28,7 @@ struct loss_head {
 
     /// Bytes of scratch for `rows` rows with a target.
     static constexpr index_t scratch_bytes(index_t rows, index_t width) {
+        rows = at_once(rows);
         index_t const numbers = 2 * round_up(rows * width, grain) + round_up(cross_entropy_scratch(rows), grain);
         return numbers * static_cast<index_t>(sizeof(T));
     }
@@ -35,24 +37,33 @@ struct loss_head {
     /// width) is not empty, it becomes scale · d(sum)/dx in every row.
     double operator()(matrix<T> x, std::span<index_t const> list, std::span<int const> targets, matrix<T> gradient,
                       T scale, T* scratch) const {
-        index_t const rows = static_cast<index_t>(list.size());
-        matrix<T> const picked{scratch, rows, x.columns, x.on};
-        matrix<T> const z{scratch + round_up(rows * x.columns, grain), rows, x.columns, x.on};
-        T* const space = scratch + 2 * round_up(rows * x.columns, grain);
-
-        gather_rows(picked, x, list);
-        rms_norm(z, picked, norm, epsilon);
-        if (!gradient)
-            return cross_entropy(matrix<T>{}, z, W, targets, scale, space, std::span<T>{}, cross_entropy_chunk, used);
-
-        auto const dz = gradient.slice(0, rows).as_fresh();
-        double const loss = cross_entropy(dz, z, W, targets, scale, space, std::span<T>{}, cross_entropy_chunk, used);
-        rms_norm_pull(dz, dz, picked, norm, epsilon);
-        spread_rows(gradient, list);
+        index_t const all = static_cast<index_t>(list.size()), most = at_once(all);
+        T* const space = scratch + 2 * round_up(most * x.columns, grain);
+        double loss = 0;
+        for (index_t first = 0; first < all; first += most) {
+            index_t const rows = std::min(most, all - first);
+            auto const part = [=](auto of) {
+                return of.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows));
+            };
+            matrix<T> const picked{scratch, rows, x.columns, x.on};
+            matrix<T> const z{scratch + round_up(rows * x.columns, grain), rows, x.columns, x.on};
+            gather_rows(picked, x, part(list));
+            rms_norm(z, picked, norm, epsilon);
+            // The list ascends: rows that are still to be read lie behind those that are written.
+            auto const dz = gradient ? gradient.slice(first, rows).as_fresh() : matrix<T>{};
+            loss += cross_entropy(dz, z, W, part(targets), scale, space, std::span<T>{}, cross_entropy_chunk, used);
+            if (gradient) rms_norm_pull(dz, dz, picked, norm, epsilon);
+        }
+        if (gradient) spread_rows(gradient, list);
         return loss;
     }
 
     static constexpr index_t grain = buffer_alignment / static_cast<index_t>(sizeof(T));
+
+private:
+    static constexpr index_t at_once(index_t rows) {
+        return blocking::small ? std::min(rows, blocking::head_rows) : rows;
+    }
 };
 
 }  // namespace graft

@@ -19,7 +19,7 @@ struct attention_shape {
     index_t heads = 1, kv_heads = 1, head = 1;
     index_t past = 0;
     index_t const* first_key = nullptr;
-    index_t tile = 64;
+    index_t tile = blocking::attention;
     bool causal = true;
 };
 

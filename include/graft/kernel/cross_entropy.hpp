@@ -15,7 +15,7 @@
 namespace graft {
 
 /// How many logits of a row exist at a time.
-inline constexpr index_t cross_entropy_chunk = 512;
+inline constexpr index_t cross_entropy_chunk = blocking::logits;
 
 /// Numbers of T that `cross_entropy` needs for up to `rows` rows.
 constexpr index_t cross_entropy_scratch(index_t rows, index_t chunk = cross_entropy_chunk) {
@@ -24,7 +24,7 @@ constexpr index_t cross_entropy_scratch(index_t rows, index_t chunk = cross_entr
 
 namespace detail {
 
-/// A run of row i, at most 256 numbers; a block format wants `first` and `count` in multiples of 32.
+/// A run of row i, at most `longest_depth` numbers; a block format wants `first` and `count` in multiples of 32.
 template <class T>
 void read_run(matrix<T> m, index_t i, index_t first, index_t count, T* to) {
     std::copy_n(m.row(i) + first, count, to);
@@ -34,7 +34,7 @@ void read_run(weight const& w, index_t i, index_t first, index_t count, T* to) {
     if constexpr (std::is_same_v<T, float>) {
         w.how->decode(w.row(i), first, count, to);
     } else {
-        float narrow[256];
+        float narrow[longest_depth];
         w.how->decode(w.row(i), first, count, narrow);
         std::copy_n(narrow, count, to);
     }
@@ -132,9 +132,9 @@ double cross_entropy(matrix<T> dx, matrix<T> x, M head, std::span<int const> tar
             T* const d = dx.row(i);
             if (target(i) < 0) return void(std::fill_n(d, width, T(0)));
             pack<T> const share = scale / softmax(i).total, hit = -scale;
-            for (index_t first = 0; first < width; first += 256) {
-                T run[256];
-                index_t const n = std::min(index_t{256}, width - first);
+            for (index_t first = 0; first < width; first += longest_depth) {
+                T run[longest_depth];
+                index_t const n = std::min(longest_depth, width - first);
                 detail::read_run(head, target(i), first, n, run);
                 along<T>(n, [=, &run](index_t j, auto access) {
                     T* const to = d + first + j;

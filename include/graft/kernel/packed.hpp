@@ -12,11 +12,12 @@ namespace graft {
 /// cost: each number is read (decoded) once.
 template <class T, Factor B>
 packed_factor<T> pack_factor(B const& b, T* memory, workers const* on = nullptr) {
-    constexpr index_t step = 96;  // columns at a time: whole panels of every target, whole blocks of every format
+    constexpr index_t step =  // columns at a time: whole panels of every target, whole blocks of every format
+        std::min(index_t{96}, product_tiling<T>::group);
     static_assert(step % product_tiling<T>::panel == 0 && step % 32 == 0);
     auto const source = detail::source_of<T>(detail::untransposed(b), detail::is_transposed<B>);
     index_t const depth = rows(b), across = columns(b), block = depth_of(depth);
-    index_t const padded = round_up(across, native_width<T>), tasks = (across + step - 1) / step;
+    index_t const padded = round_up(across, product_tiling<T>::unit), tasks = (across + step - 1) / step;
     auto const pack_columns = [&](index_t task, index_t) {
         alignas(64) std::byte scratch[static_cast<std::size_t>(std::max(source.scratch_bytes, index_t(1)))];
         index_t const n0 = task * step;

@@ -17,10 +17,10 @@ struct packed_factor {
 };
 template <class T> inline constexpr bool is_factor<packed_factor<T>> = true;
 
-/// Numbers of T that a packed factor takes: columns are rounded up to whole registers.
+/// Numbers of T that a packed factor takes: columns are rounded up to whole units of a panel.
 template <class T>
 constexpr index_t packed_numbers(index_t rows, index_t columns) {
-    return rows * round_up(columns, native_width<T>);
+    return rows * round_up(columns, product_tiling<T>::unit);
 }
 
 namespace detail {

@@ -5,6 +5,7 @@
 #include <graft/kernel/scaled_rows.hpp>
 #include <graft/kernel/tile.hpp>
 #include <graft/quant/turned.hpp>
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/transpose.hpp>
 
 #include <algorithm>
@@ -12,14 +13,14 @@
 namespace graft {
 
 /// The longest depth that is packed at a time. Part of the definition of a product's result: see `depth_of`.
-inline constexpr index_t longest_depth = 256;
+inline constexpr index_t longest_depth = blocking::depth;
 
 namespace detail {
 
-/// Width of a panel with `left` columns to come: whole registers, as many as they need.
+/// Width of a panel with `left` columns to come: whole units, as many as they need.
 template <class T>
 GRAFT_INLINE index_t panel_width(index_t left) {
-    return std::min(round_up(left, native_width<T>), product_tiling<T>::panel);
+    return std::min(round_up(left, product_tiling<T>::unit), product_tiling<T>::panel);
 }
 
 /// One row of numbers, `count` of them, to step k of the panels of a group. Columns beyond the last are 0. Scaled:
@@ -31,6 +32,13 @@ GRAFT_INLINE void spread_row(T const* row, index_t count, T* panels, index_t k, 
     for (index_t n = 0; n < count; n += panel, panels += panel * depth) {
         index_t const left = count - n, width = panel_width<T>(left);
         T* const to = panels + k * width;
+        if constexpr (W == 1 && panel == 4 && !Scaled) {  // in general registers, four numbers at a time
+            if (width == panel) {
+                T const a = row[n], b = row[n + 1], c = row[n + 2], d = row[n + 3];
+                to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+                continue;
+            }
+        }
         for (index_t v = 0; v < width; v += W) {
             P p = left - v >= W ? P::load(row + n + v) : P::load_some(row + n + v, std::max(left - v, index_t(0)));
             if constexpr (Scaled) p = p * P(factor);
@@ -46,6 +54,18 @@ GRAFT_INLINE void turn_rows(T const* from, index_t stride, index_t rows, index_t
                             T const* factors) {
     using P = pack<T>;
     constexpr index_t W = P::width;
+    if constexpr (W == 1) {
+        constexpr index_t panel = product_tiling<T>::panel;
+        T const factor = rows <= 0 ? T(0) : Scaled ? factors[0] : T(1);
+        index_t k = 0;
+        if (!Scaled && rows > 0 && width == panel)
+            for (; k + 4 <= depth; k += 4, from += 4, to += 4 * panel) {
+                T const a = from[0], b = from[1], c = from[2], d = from[3];
+                to[0] = a, to[panel] = b, to[2 * panel] = c, to[3 * panel] = d;
+            }
+        for (; k < depth; ++k, to += width) *to = rows > 0 ? *from++ * factor : T(0);
+        return;
+    }
     vector_t<T, W> r[W];
     for (index_t k = 0; k < depth; k += W) {
         index_t const left = depth - k;

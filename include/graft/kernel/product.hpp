@@ -15,8 +15,8 @@
 
 namespace graft {
 
-/// Sums over rows, t(a) * b, are cut every so many rows.
-inline constexpr index_t depth_block = 64;
+/// Sums over rows, t(a) * b, are cut every so many rows: 64, of targets without SIMD 32.
+inline constexpr index_t depth_block = std::min(index_t{64}, longest_depth);
 
 /// Length of the blocks that a sum over `depth` columns is cut into.
 constexpr index_t depth_of(index_t depth) {
@@ -203,7 +203,7 @@ constexpr auto source_of(scaled_rows<weight, T> const& b, bool turned) {
 }
 template <class T>
 constexpr auto source_of(packed_factor<T> const& b, bool) {
-    return packed_source<T>{b.data, round_up(b.columns, native_width<T>)};
+    return packed_source<T>{b.data, round_up(b.columns, product_tiling<T>::unit)};
 }
 
 }  // namespace detail

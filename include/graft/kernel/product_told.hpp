@@ -17,7 +17,7 @@ constexpr index_t stored_bytes(M const& m) {
 /// Runs a product, and tells whoever wants to know. One with a stored weight has a row of its own.
 template <class M>
 void told(workers const* on, M const& right, index_t rows, index_t columns, index_t depth, auto&& run) {
-    step_profile* const profile = on ? on->profile : nullptr;
+    step_profile* const profile = profiled::wanted(on ? on->profile : nullptr);
     if (!profile) return run();
     index_t const bytes = stored_bytes(right);
     double const multiply_adds = static_cast<double>(rows) * static_cast<double>(columns * depth);

@@ -4,11 +4,41 @@
 
 #include <graft/base/rope_pairing.hpp>
 #include <graft/kernel/rows.hpp>
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/math.hpp>
 
 #include <span>
 
 namespace graft {
+
+namespace detail {
+
+/// A turn by an angle.
+struct turn {
+    double cosine = 1, sine = 0;
+    turn operator*(turn const& b) const {
+        return {cosine * b.cosine - sine * b.sine, cosine * b.sine + sine * b.cosine};
+    }
+    /// Of small angles: the series of both.
+    static turn by(double angle) {
+        turn t;
+        double term = 1;
+        for (int k = 1; k < 40; ++k) {
+            term *= angle / k;
+            (k % 2 != 0 ? t.sine : t.cosine) += k / 2 % 2 != 0 ? -term : term;
+        }
+        return t;
+    }
+    /// n turns by this angle, by squaring.
+    turn times(index_t n) const {
+        turn all, power = *this;
+        for (; n > 0; n /= 2, power = power * power)
+            if (n % 2 != 0) all = all * power;
+        return all;
+    }
+};
+
+}  // namespace detail
 
 /// cosines and sines (rows × head/2) of position · base^(-2i/head) / divisor_i, computed in double and rounded once.
 /// One position per row; no divisors: all are 1.
@@ -20,6 +50,14 @@ void rope_table(matrix<T> cosines, matrix<T> sines, std::span<index_t const> pos
     for (index_t i = 0; i < half; ++i) {
         double const divisor = divisors.empty() ? 1.0 : static_cast<double>(divisors[static_cast<std::size_t>(i)]);
         double const frequency = exp(-static_cast<double>(i) * slope) / divisor;
+        if constexpr (blocking::small && sizeof(T) == 4) {  // exact beyond a float, without functions of any angle
+            auto const one = detail::turn::by(frequency);
+            for (index_t row = 0; row < cosines.rows; ++row) {
+                auto const t = one.times(positions[static_cast<std::size_t>(row)]);
+                cosines(row, i) = static_cast<T>(t.cosine), sines(row, i) = static_cast<T>(t.sine);
+            }
+            continue;
+        }
         for (index_t row = 0; row < cosines.rows; ++row) {
             double const angle = static_cast<double>(positions[static_cast<std::size_t>(row)]) * frequency;
             cosines(row, i) = static_cast<T>(cos(angle));

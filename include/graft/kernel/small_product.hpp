@@ -2,6 +2,7 @@
 // Products of small tiles that lie in the cache, without packing.                         (layer 6: kernel)
 #pragma once
 
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/pack.hpp>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ struct small_factor {
 };
 
 /// How many rows of the result are held in registers at once; callers that skip parts of a tile skip in these steps.
-inline constexpr index_t small_rows = 6;
+inline constexpr index_t small_rows = blocking::rows;
 
 namespace detail {
 
@@ -62,9 +63,10 @@ void small_stripe(T* c, index_t c_stride, small_factor<T> a, T const* b, index_t
     if constexpr (small_packs<T> == 4)
         for (; j + 4 * width <= n; j += 4 * width)
             small_block<T, Rows, 4>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
-    for (; j + 2 * width <= n; j += 2 * width)
-        small_block<T, Rows, 2>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
-    if (j < n) small_block<T, Rows, 1>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
+    if constexpr (width > 1)
+        for (; j + 2 * width <= n; j += 2 * width)
+            small_block<T, Rows, 2>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
+    for (; j < n; j += width) small_block<T, Rows, 1>(c + j, c_stride, a, b + j, b_stride, depth, accumulate);
 }
 
 }  // namespace detail
@@ -81,9 +83,10 @@ void small_product(T* c, index_t c_stride, small_factor<T> a, T const* b, index_
         i += count;
     };
     while (m - i >= small_rows) take(detail::small_stripe<T, small_rows>, small_rows);
-    if (m - i >= 4) take(detail::small_stripe<T, 4>, 4);
-    if (m - i >= 2) take(detail::small_stripe<T, 2>, 2);
-    if (m - i >= 1) take(detail::small_stripe<T, 1>, 1);
+    if (small_rows > 4 && m - i >= 4) take(detail::small_stripe<T, 4>, 4);
+    if constexpr (native_width<T> > 1)
+        if (m - i >= 2) take(detail::small_stripe<T, 2>, 2);
+    while (m - i >= 1) take(detail::small_stripe<T, 1>, 1);
 }
 
 }  // namespace graft

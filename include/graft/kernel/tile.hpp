@@ -2,6 +2,7 @@
 // A few rows times a packed panel, in registers: where the product spends its time.      (layer 6: kernel)
 #pragma once
 
+#include <graft/simd/blocking.hpp>
 #include <graft/simd/pack.hpp>
 
 #include <utility>
@@ -14,13 +15,15 @@ struct product_tiling {
     static constexpr index_t width = native_width<T>;
     /// Rows of a tile by registers of a panel, whose sums fill the register file; the panel's columns as numbers.
 #if defined(__AVX512F__) || defined(__aarch64__)
-    static constexpr index_t rows = 8, registers = 3;
+    static constexpr index_t rows = width == 1 ? 4 : 8, registers = width == 1 ? 4 : 3;
 #else
     static constexpr index_t rows = width == 1 ? 4 : 6, registers = width == 1 ? 4 : 2;
 #endif
     static constexpr index_t panel = registers * width;
+    /// Columns of a panel are whole ones of these: registers, or of single numbers a whole panel, for less code.
+    static constexpr index_t unit = width == 1 ? panel : width;
     /// Columns packed at a time, at most: whole stored blocks of 32, a small part of the second-level cache.
-    static constexpr index_t group = width == 1 ? 32 : 128;
+    static constexpr index_t group = blocking::columns;
 };
 
 /// What all tiles of a panel share: `depth` steps of B (the panel's numbers of one step lie together), `columns` of C.
@@ -87,14 +90,14 @@ template <class T, index_t R, index_t V>
 void sweep_rows(panel_job<T> const& job, index_t rows, T const* a, T* c) {
     for (; rows >= R; rows -= R, a += R * job.row_step, c += R * job.c_step) tile<T, R, V>(job, a, c);
     if constexpr (R > 1) {
-        if (rows > 0) sweep_rows<T, (R > 4 ? 4 : R > 2 ? 2 : 1), V>(job, rows, a, c);
+        if (rows > 0) sweep_rows<T, (native_width<T> == 1 ? 1 : R > 4 ? 4 : R > 2 ? 2 : 1), V>(job, rows, a, c);
     }
 }
 
 /// The same for a panel of few columns, which has fewer registers.
 template <class T, index_t V = product_tiling<T>::registers>
 void sweep(panel_job<T> const& job, index_t rows, T const* a, T* c) {
-    if constexpr (V > 1) {
+    if constexpr (V > 1 && native_width<T> > 1) {
         if (job.columns <= (V - 1) * native_width<T>) return sweep<T, V - 1>(job, rows, a, c);
     }
     sweep_rows<T, product_tiling<T>::rows, V>(job, rows, a, c);

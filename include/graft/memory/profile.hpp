@@ -2,6 +2,7 @@
 // Where the time of a training step goes: a table by kind of operation and part of the step.  (layer 2: memory)
 #pragma once
 
+#include <graft/base/config.hpp>
 #include <graft/base/index.hpp>
 
 #include <array>
@@ -137,14 +138,14 @@ private:
 class profiled {
 public:
     /// A step begins, or goes on, with this part.
-    profiled(step_profile* p, step_part part) : watched(p) {
-        if (p) enter(work_kind::other, part);
+    profiled(step_profile* p, step_part part) : watched(wanted(p)) {
+        if (watched) enter(work_kind::other, part);
     }
-    profiled(step_profile* p, work_kind kind, step_part part) : watched(p && p->here.runs ? p : nullptr) {
+    profiled(step_profile* p, work_kind kind, step_part part) : watched(wanted(p) && p->here.runs ? p : nullptr) {
         if (watched) enter(kind, part);
     }
     /// In the part that runs.
-    profiled(step_profile* p, work_kind kind) : watched(p && p->here.runs ? p : nullptr) {
+    profiled(step_profile* p, work_kind kind) : watched(wanted(p) && p->here.runs ? p : nullptr) {
         if (watched) enter(kind, p->here.part);
     }
     ~profiled() {
@@ -153,9 +154,12 @@ public:
     profiled(profiled const&) = delete;
     profiled& operator=(profiled const&) = delete;
 
+    /// Who is told: nobody in programs without profiles.
+    static constexpr step_profile* wanted(step_profile* p) { return GRAFT_EXTRAS ? p : nullptr; }
+
     /// Adds to the entry that runs, of which this call is a part.
     static void count(step_profile* p, double multiply_adds, double bytes) {
-        if (!p || !p->here.runs) return;
+        if (!wanted(p) || !p->here.runs) return;
         profile_entry& e = p->table[step_profile::number(p->here.kind, p->here.part)];
         e.multiply_adds += multiply_adds, e.bytes += bytes;
     }

@@ -26,7 +26,7 @@ struct workers {
     /// Runs one lane's packing, and takes its time where somebody wants to know.
     template <class Body>
     void packing(index_t lane, Body&& body) const {
-        if (!profile) return body();
+        if (!profiled::wanted(profile)) return body();
         double const began = profile->now();
         body();
         profile->lane(lane)->packing += profile->now() - began;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <graft/optimizer/numbers.hpp>
+#include <graft/simd/blocking.hpp>
 
 #include <cmath>
 
@@ -14,8 +15,16 @@ namespace detail {
 struct adam_step {
     double rate, root;
     adam_step(double beta1, double beta2, double eta, index_t step)
-        : rate(eta / (1 - std::pow(beta1, static_cast<double>(step)))),
-          root(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)))) {}
+        : rate(eta / (1 - power(beta1, step))), root(1 / refined_sqrt(1 - power(beta2, step))) {}
+
+    /// b^n; on a microcontroller by squaring, which takes no logarithm.
+    static double power(double b, index_t n) {
+        if constexpr (!blocking::small) return std::pow(b, static_cast<double>(n));
+        double p = 1;
+        for (; n > 0; n /= 2, b *= b)
+            if (n % 2 != 0) p *= b;
+        return p;
+    }
 };
 
 }  // namespace detail

@@ -3,16 +3,16 @@
 #pragma once
 
 #include <graft/memory/workers.hpp>
+#include <graft/simd/blocking.hpp>
 
 #include <array>
-#include <cmath>
 
 namespace graft {
 
 /// √Σ g², summed in double in a fixed order: the same whoever computes it. Not finite if any g is not.
 template <class T>
 double global_norm(T const* g, index_t count, workers const& on) {
-    constexpr index_t parts = 64, lanes = 8;
+    constexpr index_t parts = blocking::small ? 1 : 64, lanes = 8;
     std::array<double, parts> partial{};
     index_t const length = (count + parts - 1) / parts;
     on.each(parts, [&](index_t part, index_t) {
@@ -29,7 +29,7 @@ double global_norm(T const* g, index_t count, workers const& on) {
     });
     double sum = 0;
     for (double x : partial) sum += x;
-    return std::sqrt(sum);
+    return refined_sqrt(sum);
 }
 
 /// What to multiply the gradient with so that its norm is at most `most`; 0 for `most` means no clipping.

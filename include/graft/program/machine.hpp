@@ -172,7 +172,7 @@ private:
 
     /// One scene after another; a tiled scene once per tile of rows.
     static void run(place const& at, index_t from, index_t to) {
-        step_profile* const told = at.on.profile;
+        step_profile* const told = profiled::wanted(at.on.profile);
         for (index_t b = from, e = from; b < to; b = e) {
             bool tiled = false;
             for (e = b; e < to && at.p.at(e).scene == at.p.at(b).scene; ++e) tiled |= at.p.at(e).tiled;

@@ -66,7 +66,7 @@ struct composer {
     step_set useful = 0;  // steps whose gradient leads to something that is wanted
     index_t variant = 0;  // which of the strategy's schedules this is
     index_t scenes = 0;
-    bool tiled = false, goes_back = false;
+    bool tiled = false, goes_back = false, renews = false;
 
     static constexpr index_t stages = static_cast<index_t>(S);
     constexpr bool tiles(index_t stage) const { return code.tiles(stage); }
@@ -121,12 +121,28 @@ struct composer {
     /// Keeps the value of a step until here.
     constexpr void hold(index_t stage, index_t step) { put(act::hold, step, stage); }
 
+    /// Values of little arithmetic that the stream alone leads to (norms) are not held for the pulls that read them:
+    /// each is computed once more, before the first of these.
+    constexpr void renew() { renews = true; }
+
     constexpr void pull(index_t stage) {
-        for (index_t i = code.last(stage); i > code.begin(stage); --i)
-            if (has(useful, i)) put(act::pull, i, stage);
+        step_set here = kept;
+        for (index_t i = code.last(stage); i > code.begin(stage); --i) {
+            if (!has(useful, i)) continue;
+            for (std::size_t k = 0; renews && k < most_operands; ++k)
+                if (index_t const a = code.at(i).in[k];
+                    a >= 0 && (out.reads_of(i).operands >> k & 1) && is_light(a, stage) && !has(here, a))
+                    put(act::run, a, stage), here |= step_set{1} << a;
+            put(act::pull, i, stage);
+        }
     }
 
 private:
+    constexpr bool is_light(index_t step, index_t stage) const {
+        auto const& s = code.at(step);
+        double const numbers = static_cast<double>(n.tokens * s.columns(n));
+        return s.in[0] == code.begin(stage) && s.in[1] < 0 && s.work(n, n.tokens, false, false, false) <= 8 * numbers;
+    }
     /// A value is needed: computed here, unless it waits since the forward.
     constexpr void add(step_set& need, index_t step) const {
         if (!(goes_back && has(kept, step))) need |= step_set{1} << step;

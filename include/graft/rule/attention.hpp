@@ -73,7 +73,8 @@ struct rule<attend_> : careful {
 
 private:
     static constexpr bool stored(auto const& n) {
-        if constexpr (requires { n.stored_weights; }) return n.stored_weights;
+        if constexpr (!GRAFT_EXTRAS) return false;
+        else if constexpr (requires { n.stored_weights; }) return n.stored_weights;
         else return false;
     }
     /// P of a batch: the residue has room for as many rows as are planned.

@@ -26,7 +26,11 @@ struct rule<lora_map> : careful {
         float const* b = nullptr;
         matrix<T> A, B, dA, dB;  // empty where this map has no adapter
         T s{};
-        matrix<T> A0{}, B0{};     // empty: no offset
+#if GRAFT_EXTRAS
+        matrix<T> A0{}, B0{};  // empty: no offset
+#else
+        static constexpr matrix<T> A0{}, B0{};
+#endif
         std::uint32_t place = 0;  // which map of the model this is: each drops out other numbers
     };
     static constexpr work_kind kind = work_kind::adapters;
@@ -63,7 +67,7 @@ struct rule<lora_map> : careful {
 
             put_h(here, space, h, x);
             y = x * t(w.W) + w.s * h * t(w.B);
-            if (w.A0) {
+            if (GRAFT_EXTRAS && w.A0) {
                 h = x * t(w.A0);
                 y += -w.s * h * t(w.B0);
             }
@@ -90,7 +94,7 @@ struct rule<lora_map> : careful {
         if (dx) {
             dx += dy * w.W;
             put_dx(here, space, dh, dx.as_fresh(false));
-            if (w.A0) {
+            if (GRAFT_EXTRAS && w.A0) {
                 h = -w.s * dy * w.B0;
                 dx.as_fresh(false) += h * w.A0;
             }
@@ -99,17 +103,19 @@ struct rule<lora_map> : careful {
 
 protected:
     static constexpr bool drops(auto const& n) {
-        if constexpr (requires { n.adapter_dropout; }) return n.adapter_dropout;
+        if constexpr (!GRAFT_EXTRAS) return false;
+        else if constexpr (requires { n.adapter_dropout; }) return n.adapter_dropout;
         else return false;
     }
     static constexpr bool offsets(auto const& n) {
-        if constexpr (requires { n.adapter_offset; }) return n.adapter_offset;
+        if constexpr (!GRAFT_EXTRAS) return false;
+        else if constexpr (requires { n.adapter_offset; }) return n.adapter_offset;
         else return false;
     }
 
     /// h = x̂ Aᵀ, where x̂ is what dropout leaves of x.
     static void put_h(auto const& here, auto space, auto h, auto x) {
-        if (here.around.dropout.rate == 0) h = x * t(here.w.A);
+        if (!GRAFT_EXTRAS || here.around.dropout.rate == 0) h = x * t(here.w.A);
         else
             each_part(here, space, x, [&](auto part, index_t first, dropout_mask const& m) {
                 dropout(part, x.slice(first, part.rows), m);
@@ -119,7 +125,7 @@ protected:
     /// dA += dhᵀ x̂
     static void put_dA(auto const& here, auto space, auto dh, auto x) {
         auto dA = here.w.dA.by(&here.on);
-        if (here.around.dropout.rate == 0) dA += t(dh) * x;
+        if (!GRAFT_EXTRAS || here.around.dropout.rate == 0) dA += t(dh) * x;
         else
             each_part(here, space, x, [&](auto part, index_t first, dropout_mask const& m) {
                 dropout(part, x.slice(first, part.rows), m);
@@ -129,7 +135,7 @@ protected:
     }
     /// dx += dh A, where x was left.
     static void put_dx(auto const& here, auto space, auto dh, auto dx) {
-        if (here.around.dropout.rate == 0) dx += dh * here.w.A;
+        if (!GRAFT_EXTRAS || here.around.dropout.rate == 0) dx += dh * here.w.A;
         else
             each_part(here, space, dx, [&](auto part, index_t first, dropout_mask const& m) {
                 part = dh.slice(first, part.rows) * here.w.A;

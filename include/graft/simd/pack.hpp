@@ -63,10 +63,10 @@ struct pack {
 
     GRAFT_INLINE static pack broadcast(T x) { return {x}; }
     GRAFT_INLINE static pack load(T const* from) {
-        return each([&](index_t i) { return from[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return from[i]; });
     }
     GRAFT_INLINE static pack load_some(T const* from, index_t n) {
-        return each([&](index_t i) { return i < n ? from[i] : T(0); });
+        return each([&](index_t i) __attribute__((always_inline)) { return i < n ? from[i] : T(0); });
     }
     GRAFT_INLINE void store(T* to) const {
         for (index_t i = 0; i < W; ++i) to[i] = v[i];
@@ -76,19 +76,19 @@ struct pack {
     }
 
     GRAFT_INLINE friend pack operator+(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] + b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] + b.v[i]; });
     }
     GRAFT_INLINE friend pack operator-(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] - b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] - b.v[i]; });
     }
     GRAFT_INLINE friend pack operator*(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] * b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] * b.v[i]; });
     }
     GRAFT_INLINE friend pack operator/(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] / b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] / b.v[i]; });
     }
     GRAFT_INLINE friend pack operator-(pack a) {
-        return each([&](index_t i) { return -a.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return -a.v[i]; });
     }
     GRAFT_INLINE friend mask operator<(pack a, pack b) {
         mask m;
@@ -102,22 +102,22 @@ struct pack {
     }
     GRAFT_INLINE friend mask operator>(pack a, pack b) { return b < a; }
     GRAFT_INLINE friend pack select(mask m, pack yes, pack no) {
-        return each([&](index_t i) { return m.v[i] ? yes.v[i] : no.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return m.v[i] ? yes.v[i] : no.v[i]; });
     }
     GRAFT_INLINE friend pack fma(pack a, pack b, pack c) {
-        return each([&](index_t i) { return graft::fma(a.v[i], b.v[i], c.v[i]); });
+        return each([&](index_t i) __attribute__((always_inline)) { return graft::fma(a.v[i], b.v[i], c.v[i]); });
     }
     GRAFT_INLINE friend pack max(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
     }
     GRAFT_INLINE friend pack min(pack a, pack b) {
-        return each([&](index_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+        return each([&](index_t i) __attribute__((always_inline)) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
     }
     GRAFT_INLINE friend pack sqrt(pack a) {
-        return each([&](index_t i) { return graft::sqrt(a.v[i]); });
+        return each([&](index_t i) __attribute__((always_inline)) { return graft::sqrt(a.v[i]); });
     }
     GRAFT_INLINE friend pack abs(pack a) {
-        return each([&](index_t i) { return graft::abs(a.v[i]); });
+        return each([&](index_t i) __attribute__((always_inline)) { return graft::abs(a.v[i]); });
     }
     GRAFT_INLINE friend T reduce_add(pack a) {
         return detail::fold<true, T, W>(std::bit_cast<detail::vector_t<T, W>>(a));

@@ -71,15 +71,20 @@ GRAFT_INLINE void for_parts(F f, std::integer_sequence<index_t, Part...>) {
 /// to[l] = q[l] · scale for sixteen numbers.
 GRAFT_INLINE void store_scaled(signed16 q, float scale, float* to) {
     using P = pack<float>;
-    detail::for_parts([&](auto part) { (detail::part_of<part.value>(q) * P(scale)).store(to + part.value * P::width); },
-                      std::make_integer_sequence<index_t, 16 / P::width>{});
+    detail::for_parts(
+        [&](auto part) __attribute__((always_inline)) {
+            (detail::part_of<part.value>(q) * P(scale)).store(to + part.value * P::width);
+        },
+        std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
 /// to[l] = q[l] · scale + offset for sixteen numbers, rounded once where q[l] · scale is exact.
 GRAFT_INLINE void store_affine(signed16 q, float scale, float offset, float* to) {
     using P = pack<float>;
     detail::for_parts(
-        [&](auto part) { fma(detail::part_of<part.value>(q), P(scale), P(offset)).store(to + part.value * P::width); },
+        [&](auto part) __attribute__((always_inline)) {
+            fma(detail::part_of<part.value>(q), P(scale), P(offset)).store(to + part.value * P::width);
+        },
         std::make_integer_sequence<index_t, 16 / P::width>{});
 }
 
@@ -119,6 +124,14 @@ GRAFT_INLINE void store_nibbles(bytes16 q, float scale, [[maybe_unused]] float o
         (low * P(scale)).store(to), (high * P(scale)).store(to + 16);
     }
 #else
+    if constexpr (native_width<float> == 1) {  // no vector of bytes: one number after the other
+        for (index_t l = 0; l < 16; ++l) {
+            float const low = static_cast<float>((q[l] & 15) - Half), high = static_cast<float>((q[l] >> 4) - Half);
+            to[l] = Affine ? fma(low, scale, offset) : low * scale;
+            to[16 + l] = Affine ? fma(high, scale, offset) : high * scale;
+        }
+        return;
+    }
     constexpr auto half = static_cast<std::int8_t>(Half);
     auto const low = detail::low_nibbles(q) - half, high = detail::high_nibbles(q) - half;
     if constexpr (Affine) {

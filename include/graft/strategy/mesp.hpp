@@ -18,10 +18,11 @@ enum class phases : unsigned char {
 ///
 /// source   MeSP, arXiv 2602.13069; phases, tiles, gradients in place and values that stay are our own.
 struct mesp {
-    index_t tile = 0;  // rows, 0: all; multiples of `depth_block` (64) keep the order of every sum over rows
+    index_t tile = 0;  // rows, 0: all; multiples of `depth_block` keep the order of every sum over rows
     phases pulled = phases::one;
     index_t every = 1;  // blocks from one kept stream to the next
     step_set kept = 0;  // steps of the block
+    bool renews = false;  // norms that pulls read do not wait for them beside attention: each runs once more
 
     constexpr void forward(auto& c) const {
         c.keep(kept);
@@ -29,6 +30,7 @@ struct mesp {
     }
     constexpr void backward(auto& c) const {
         index_t const top = c.stages - 1;
+        if (renews) c.renew();
         if (pulled ==
             phases::one) {  // a tile of a lower stage would be overwritten before its pull: only the top tiles
             for (index_t s = 0; s < top; ++s) c.scene(), c.run(s, {.value = true, .pull = true});

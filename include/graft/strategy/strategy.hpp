@@ -57,6 +57,9 @@ constexpr strategy_answers answers_of(S const& s) {
     }
     return a;
 }
+/// Can a strategy of this type estimate gradients from losses? The others' trainers have no code for it.
+template <GradientStrategy S>
+inline constexpr bool may_estimate = requires(S const s) { s.answer(); };
 /// Which of a strategy's schedules a layer runs.
 template <GradientStrategy S>
 constexpr index_t variant_of(S const& s, index_t layer, index_t layers) {

@@ -70,7 +70,7 @@ public:
     /// The layer as a pass sees it: its parameters, moved along a direction where there is one.
     layer_type& enter(index_t l, direction const& moved, std::byte* scratch, workers const& on) {
         layer_state& s = (*table)[l];
-        if (moved.by != 0) {
+        if (may_estimate<Strategy> && moved.by != 0) {
             take_up(how->adapters, stored(l), s.numbers, copy);
             add_direction(copy, s.numbers, moved, l, on);
             lay(l, copy, nullptr);
@@ -90,7 +90,7 @@ public:
     void start(index_t l, std::uint64_t seed, std::byte* scratch, workers const& on) {
         each_adapter(l, [&](auto& w) { start_map(w, seed, scratch, on); });
         close(l, scratch);
-        if (offsets)  // of what the adapter reads as, rounded as it rests
+        if (GRAFT_EXTRAS && offsets)  // of what the adapter reads as, rounded as it rests
             each_adapter(l, [&](auto& w) {
                 std::copy_n(w.A.data, w.A.rows * w.A.columns, w.A0.data);
                 std::copy_n(w.B.data, w.B.rows * w.B.columns, w.B0.data);
@@ -179,14 +179,14 @@ private:
 
     void start_map(auto& w, std::uint64_t seed, std::byte* scratch, workers const& on) {
         piece const b{role::lora_b, w.B.rows, w.B.columns};
-        if (how->start == adapter_start::pissa) {
+        if (GRAFT_EXTRAS && how->start == adapter_start::pissa) {
             pissa_start(w, seed, space(scratch, on), on);
         } else if (constrains(how->optimizer, b)) {
             if constexpr (requires { how->optimizer.template start<T>(b, w.B.data, seed, w.place, scratch); })
                 how->optimizer.template start<T>(b, w.B.data, seed, w.place, scratch);
             std::fill_n(w.A.data, w.A.rows * w.A.columns, T{});
         } else {
-            start_pair(how->start, w.A, w.B, seed, w.place);
+            start_pair(GRAFT_EXTRAS ? how->start : adapter_start::kaiming, w.A, w.B, seed, w.place);
         }
     }
 

@@ -8,6 +8,7 @@
 #include <graft/memory/visitor.hpp>
 #include <graft/quant/weight.hpp>
 #include <graft/rule/surroundings.hpp>
+#include <graft/simd/blocking.hpp>
 
 #include <span>
 
@@ -87,7 +88,7 @@ private:
 /// The rows of the embedding that belong to the ids; `used` hears of each row.
 template <class T>
 void embed(matrix<T> x, weight const& embedding, std::span<int const> ids, memory_visitor used = {}) {
-    constexpr index_t run = 256;
+    constexpr index_t run = blocking::depth;
     float decoded[run];
     for (index_t i = 0; i < x.rows; ++i) {
         for (index_t j = 0; j < x.columns; j += run) {

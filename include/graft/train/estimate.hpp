@@ -4,7 +4,7 @@
 
 #include <graft/kernel/gaussian.hpp>
 #include <graft/memory/workers.hpp>
-#include <graft/simd/pack.hpp>
+#include <graft/simd/blocking.hpp>
 
 #include <algorithm>
 
@@ -19,7 +19,7 @@ struct direction {
 /// x += by · z for the parameters of one layer: z is a function of the direction, the layer and the index alone.
 template <class T>
 void add_direction(T* x, index_t count, direction const& d, index_t layer, workers const& on) {
-    constexpr index_t run = 8 * gaussian_run, piece = 64 * run;
+    constexpr index_t run = (blocking::small ? 1 : 8) * gaussian_run, piece = 64 * run;
     constexpr std::uint32_t stream = 0x7a6f0000;
     on.each((count + piece - 1) / piece, [&](index_t i, index_t) {
         T z[run];

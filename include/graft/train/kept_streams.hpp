@@ -6,6 +6,7 @@
 #include <graft/quant/stored.hpp>
 #include <graft/train/layer_table.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace graft {
@@ -17,6 +18,7 @@ struct stream_layout {
     index_t slot_bytes = 0;         // of a kept one
     resting how = resting::same;
     bool in_slots = false;  // every block reads its input where it is kept: none is ever copied
+    bool embeds_again = false;  // the first stream is not kept; for its pull it takes the place of the second
 };
 
 /// Kept streams lie in slots, as T or in 16 bits; up to three others are computed with. Where numbers rest as they are,
@@ -38,7 +40,11 @@ public:
     }
     bool rests() const { return lay.how != resting::same; }
     /// Is the stream that enters layer l kept by a pass from the embedding on?
-    bool keeps(index_t l) const { return l < lay.layers && (*table)[l].slot >= 0 && l % lay.every == 0; }
+    bool keeps(index_t l) const {
+        return l < lay.layers && (*table)[l].slot >= 0 && l % lay.every == 0 && !made_again(l);
+    }
+    /// Is the stream that enters layer l embedded again for the pull?
+    bool made_again(index_t l) const { return lay.embeds_again && l == 0; }
     /// Where such a pass writes the stream that enters layer l, while `in_use` is read.
     T* place_of(index_t l, T const* in_use, bool keeping) const {
         return keeping && keeps(l) && !rests() ? in_place(l) : other(in_use);
@@ -67,8 +73,9 @@ public:
 private:
     /// A run of `every` blocks shares the slots of its inner streams, behind those of the runs' first.
     std::byte* slot(index_t l) const {
+        if (lay.embeds_again) l = std::max(l, index_t{1});
         index_t const inner = l % lay.every, runs = (lay.layers + lay.every - 1) / lay.every;
-        return slots + (inner == 0 ? (*table)[l].slot : runs + inner - 1) * lay.slot_bytes;
+        return slots + (inner == 0 ? (*table)[l].slot - (lay.embeds_again ? 1 : 0) : runs + inner - 1) * lay.slot_bytes;
     }
     T* in_place(index_t l) const { return reinterpret_cast<T*>(slot(l)); }
 

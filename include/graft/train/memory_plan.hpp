@@ -54,6 +54,10 @@ struct step_layout {
     adapter_settings adapter = s.adapter();
     sizes n = sized();
 
+    /// Schedules at most: a variant has one per duty, and only strategies that say so have two variants.
+    static constexpr std::size_t most_plans =
+        may_estimate<Strategy> || requires(Strategy const of) { of.variants; } ? 2 * duties : duties;
+
     static constexpr index_t bytes(index_t numbers) {
         return round_up(numbers * static_cast<index_t>(sizeof(T)), buffer_alignment);
     }
@@ -78,6 +82,12 @@ struct step_layout {
         return make_plan(runs::code, make_schedule(runs::code, s.strategy, n, role_of(d), variant), n,
                          plan_settings{static_cast<index_t>(sizeof(T)), s.lanes, says.in_place});
     }
+    /// f(variant · duties + duty, plan) for each schedule that is ever used.
+    constexpr void each_plan(auto&& f) const {
+        for (index_t i = 0; i < says.variants * duties; ++i)
+            if (duty const d = static_cast<duty>(i % duties); uses(i / duties, d))
+                f(static_cast<std::size_t>(i), plan(i / duties, d));
+    }
     constexpr bool trains() const { return says.trains; }
     constexpr bool pulls() const { return says.trains && says.pulls(); }
     constexpr index_t most() const { return most_trained(s.strategy, c.layers); }
@@ -85,7 +95,13 @@ struct step_layout {
     constexpr index_t slots() const {
         if (!pulls()) return 0;
         if (says.every > 1) return (c.layers + says.every - 1) / says.every + inner_slots();
+        if (embeds_again()) return c.layers - 1;
         return says.selects && says.gradient == unselected_gradient::identity ? most() : c.layers;
+    }
+    /// The lowest block's input is computed once more into the place of the next block's, which was read by then.
+    constexpr bool embeds_again() const {
+        return s.embeds_again && pulls() && s.checkpoints == resting::same && says.every == 1 && most() == c.layers &&
+               c.layers > 1;
     }
     /// Of these, streams within the run of blocks that is computed once more.
     constexpr index_t inner_slots() const { return std::min(says.every, c.layers) - 1; }
@@ -94,7 +110,7 @@ struct step_layout {
     }
     /// Every block reads its input where it is kept: no stream is ever copied.
     constexpr bool in_slots() const {
-        return pulls() && s.checkpoints == resting::same && slots() == c.layers && says.every == 1;
+        return pulls() && s.checkpoints == resting::same && (slots() == c.layers || embeds_again()) && says.every == 1;
     }
     /// Streams that are computed with: the gradient takes the place of the last.
     constexpr index_t streams() const {
@@ -102,7 +118,7 @@ struct step_layout {
     }
 
     constexpr stream_layout stream_settings() const {
-        return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots()};
+        return {c.layers, says.every, s.tokens * c.width, slot_bytes(), s.checkpoints, in_slots(), embeds_again()};
     }
 
     constexpr index_t numbers_of(index_t layer) const { return adapter_numbers<Block>(adapter, n, layer); }
@@ -176,16 +192,14 @@ struct step_layout {
     constexpr training_memory memory() const {
         index_t scratch = 0, deepest = 0, passing = 0, kept = 0, plans = 0;
         std::array<index_t, 8> kept_of{};
-        for (index_t v = 0; v < says.variants; ++v)
-            for (index_t d = 0; d < duties; ++d) {
-                if (!uses(v, static_cast<duty>(d))) continue;
-                auto const p = plan(v, static_cast<duty>(d));
-                plans += packed_bytes(p);
-                scratch = std::max(scratch, p.scratch_bytes);
-                index_t& k = kept_of[static_cast<std::size_t>(v)];
-                k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
-                if (static_cast<duty>(d) == duty::pass) passing = std::max(passing, p.kept_bytes);
-            }
+        each_plan([&](std::size_t i, auto const& p) {
+            plans += packed_bytes(p);
+            scratch = std::max(scratch, p.scratch_bytes);
+            index_t& k = kept_of[i / static_cast<std::size_t>(duties)];
+            k = std::max(k, p.kept_bytes), deepest = std::max(deepest, k);
+            if (static_cast<duty>(i % static_cast<std::size_t>(duties)) == duty::pass)
+                passing = std::max(passing, p.kept_bytes);
+        });
         for (index_t l = 0; l < c.layers; ++l)
             kept += kept_of[static_cast<std::size_t>(variant_of(s.strategy, l, c.layers))];
         auto const numbers = [&](index_t l) { return numbers_of(l); };

@@ -49,12 +49,14 @@ struct training {
     double dropout = 0;  // of what enters the adapters
     role_rates rates{};
     std::span<adapter_exception const> exceptions{};  // must outlive the trainer
+    bool embeds_again = false;  // the first stream is not kept: the batch is embedded again for the lowest pull
 
     /// The same under another strategy.
     template <GradientStrategy Other>
     constexpr training<Other, Rule> with(Other other) const {
         return {tokens,    rank,  alpha,   rank_stabilised, targets,  max_grad_norm,     lanes, other, optimizer,
-                updates,   checkpoints, adapters, checkpoints_apart, seed, norm, start, dropout, rates, exceptions};
+                updates,   checkpoints, adapters, checkpoints_apart, seed, norm, start, dropout, rates, exceptions,
+                embeds_again};
     }
     constexpr adapter_settings adapter() const { return {rank, alpha, rank_stabilised, targets, norm, exceptions}; }
 };

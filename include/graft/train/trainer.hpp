@@ -3,27 +3,16 @@
 #pragma once
 
 #include <graft/memory/profile.hpp>
-#include <graft/memory/visitor.hpp>
 #include <graft/optimizer/norm.hpp>
 #include <graft/train/adapter_store.hpp>
+#include <graft/train/constant_plan.hpp>
 #include <graft/train/trainer_checks.hpp>
+#include <graft/train/update_report.hpp>
 
 #include <algorithm>
 #include <cmath>
 
 namespace graft {
-
-/// What one update did.
-struct update_report {
-    double grad_norm = 0;  // before clipping
-    bool finite = true;    // false: nothing was changed (fused updates: of the blocks from the first bad one down)
-    double loss = 0;       // of `update`: the sum over its batch, before it
-};
-
-/// Who hears of memory that is not needed for a while: of the weights' bytes, of the kept streams'.
-struct memory_visitors {
-    memory_visitor weights{}, checkpoints{};
-};
 
 /// Trains the adapters of a model on an arena of `memory_plan(…).total()` bytes. `Number` is float; tests use double.
 ///
@@ -50,32 +39,21 @@ public:
     /// bytes. The model's layers are changed: their adapters lie in `memory` from now on.
     trainer(model<Block, T> const& m, settings const& s, std::span<std::byte> memory, workers executor = {},
             std::span<std::byte> apart = {})
-        : net(m), how(s), planned(memory_plan(m.config, s)), place(memory), on(executor) {
-        check_training(net, how, executor, static_cast<index_t>(apart.size()), planned.checkpoints);
-        layout const lay = plan_of();
-        auto const& c = net.config;
-        n = lay.n, says = lay.says;
-        on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
-        on.panels = place.take(planned.panels);
-        table = layer_table(place, c.layers, says.estimate.samples);
-        for (index_t v = 0; v < says.variants; ++v)
-            for (index_t d = 0; d < duties; ++d)
-                if (lay.uses(v, static_cast<duty>(d)))
-                    lay_plan(plans[static_cast<std::size_t>(v * duties + d)], lay.plan(v, static_cast<duty>(d)));
-        view = batch_view<T>(place, how.tokens, c);
-        std::byte* const slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
-        kept = place.take(planned.kept);
-        std::array<T*, 3> working_streams{};
-        for (index_t i = 0; i < lay.streams(); ++i)
-            working_streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(how.tokens * c.width);
-        streams = {lay.stream_settings(), slots, working_streams, table};
-        adapters = {how, net.layers, table};
-        adapters.take(place, lay);
-        working = place.take(std::max(planned.block, planned.head));
-        fixed = place.taken() - round_up(std::max(planned.block, planned.head), buffer_alignment);
-        forget();
-        for (index_t l = 0; l < c.layers; ++l) adapters.lay(l);
-    }
+        : trainer(m, s, memory_plan(m.config, s), memory, executor, apart, [](trainer& me, layout const& lay) {
+              lay.each_plan([&](std::size_t i, auto const& p) {
+                  auto* const events = me.place.template take_numbers<packed_event>(p.size);
+                  me.plans[i] = pack_plan(p, events, me.place.template take_numbers<packed_buffer>(p.count));
+              });
+          }) {}
+    /// The same of constants: the plan is not made here, and its schedules do not lie in `memory`.
+    template <auto const& Config, auto const& Settings>
+    trainer(model<Block, T> const& m, constant_plan<trainer, Config, Settings>, std::span<std::byte> memory,
+            workers executor = {}, std::span<std::byte> apart = {})
+        : trainer(m, Settings, constant_plan<trainer, Config, Settings>::value.memory, memory, executor, apart,
+                  [](trainer& me, layout const&) {
+                      me.plans = constant_plan<trainer, Config, Settings>::value.plans;
+                      check_constants(me.net.config, Config);
+                  }) {}
     trainer(trainer const&) = delete;
     trainer& operator=(trainer const&) = delete;
 
@@ -113,7 +91,7 @@ public:
         });
         for (index_t l = 0; l < net.config.layers; ++l)
             if (!table[l].chosen && r.finite) move_layer(l, nullptr, 0, rate, 1);
-        r.grad_norm = std::sqrt(squares);
+        r.grad_norm = refined_sqrt(squares);
         return r;
     }
 
@@ -124,7 +102,7 @@ public:
         profiled const step(on.profile, step_part::forward);
         if (pending == 0) choose();
         double loss = 0;
-        if (says.pulls()) {
+        if (pulls()) {
             loss = forward_and_loss(b, static_cast<T>(scale));
             if (says.trains) backward([](index_t) {});
         } else {
@@ -146,7 +124,7 @@ public:
         require(pending > 0, fault::bounds, "trainer: batches accumulated before apply", pending, 1);
         profiled const step(on.profile, step_part::update);
         pending = 0;
-        return says.pulls() ? apply_gradients(rate) : apply_estimate(rate);
+        return pulls() ? apply_gradients(rate) : apply_estimate(rate);
     }
     /// Forgets what was accumulated since the last update.
     void discard() { pending = 0; }
@@ -157,15 +135,11 @@ public:
         require(how.adapters == resting::same, fault::bounds, "trainer: 16-bit adapters (use parameter_bytes)", 0, 1);
         return {reinterpret_cast<T*>(adapters.resting_bytes().data()), static_cast<std::size_t>(adapters.all())};
     }
-    std::span<std::byte> parameter_bytes() {
-        return adapters.resting_bytes();
-    }
+    std::span<std::byte> parameter_bytes() { return adapters.resting_bytes(); }
     std::span<std::byte> optimizer_state() { return adapters.optimizer_state(); }
     bool optimizer_is_sound() { return adapters.optimizer_is_sound(); }
     /// What the strategy remembers from one update to the next.
-    std::span<double> strategy_memory() {
-        return table.memory();
-    }
+    std::span<double> strategy_memory() { return table.memory(); }
     /// The gradients of all layers that are trained at this update, lowest first; of estimates and fused updates the
     /// last layer's.
     std::span<T const> accumulated() const { return adapters.all_gradients(); }
@@ -207,17 +181,42 @@ public:
     void watch(memory_visitors who) { told = who; }
     /// Whose table the steps to come are added to (evaluations are not); null: nobody's.
     void watch(step_profile* table_of_time) {
+        require(!table_of_time || GRAFT_EXTRAS, fault::bounds, "trainer: profiles, without GRAFT_EXTRAS", 1, 0);
         require(!table_of_time || table_of_time->lanes() >= on.count, fault::bounds, "trainer: lanes of a profile",
                 table_of_time ? table_of_time->lanes() : 0, on.count);
         on.profile = table_of_time;
     }
 
 private:
-    using plan = typename runs::plan;
-    void lay_plan(plan_view& at, plan const& p) {
-        auto* const events = place.take_numbers<packed_event>(p.size);
-        at = pack_plan(p, events, place.take_numbers<packed_buffer>(p.count));
+    /// Not from losses alone.
+    bool pulls() const { return !may_estimate<Strategy> || says.pulls(); }
+    /// `lay_plans(trainer, layout)` sets `plans`.
+    trainer(model<Block, T> const& m, settings const& s, training_memory const& memory_of, std::span<std::byte> memory,
+            workers executor, std::span<std::byte> apart, auto lay_plans)
+        : net(m), how(s), planned(memory_of), place(memory), on(executor) {
+        check_training(net, how, executor, static_cast<index_t>(apart.size()), planned.checkpoints);
+        layout const lay = plan_of();
+        auto const& c = net.config;
+        n = lay.n, says = lay.says;
+        on.panel_bytes = round_up(product_panel_bytes<T>, buffer_alignment);
+        on.panels = place.take(planned.panels);
+        table = layer_table(place, c.layers, says.estimate.samples);
+        lay_plans(*this, lay);
+        view = batch_view<T>(place, how.tokens, c);
+        std::byte* const slots = how.checkpoints_apart ? apart.data() : place.take(planned.checkpoints);
+        kept = place.take(planned.kept);
+        std::array<T*, 3> working_streams{};
+        for (index_t i = 0; i < lay.streams(); ++i)
+            working_streams[static_cast<std::size_t>(i)] = place.take_numbers<T>(how.tokens * c.width);
+        streams = {lay.stream_settings(), slots, working_streams, table};
+        adapters = {how, net.layers, table};
+        adapters.take(place, lay);
+        working = place.take(std::max(planned.block, planned.head));
+        fixed = place.taken() - round_up(std::max(planned.block, planned.head), buffer_alignment);
+        forget();
+        for (index_t l = 0; l < c.layers; ++l) adapters.lay(l);
     }
+
     layout plan_of() const { return {net.config, how}; }
 
     /// Nothing remembered: no updates, no lengths of gradients, no losses.
@@ -285,7 +284,11 @@ private:
         around = view.around(net.config);
         around.dropout = {drops, how.seed,
                           static_cast<std::uint64_t>(updates) << 20 | static_cast<std::uint64_t>(pending)};
-        embed(matrix<T>{x, view.rows, net.config.width, &on}, net.embedding, b.ids, told.weights);
+        ids = b.ids;
+        embed_batch(x);
+    }
+    void embed_batch(T* x) {
+        embed(matrix<T>{x, view.rows, net.config.width, &on}, net.embedding, ids, told.weights);
     }
 
     double forward_and_loss(batch const& b, T scale) {
@@ -302,7 +305,9 @@ private:
         for (index_t l = layers; l-- > table.lowest;) {
             if (every > 1 && (l == layers - 1 || l % every == every - 1)) run_between(l - l % every, l);
             if (table[l].does == duty::skip) continue;
-            runs::backward(block(l, streams.get(l, count_of, top), nullptr, top));
+            T* const entry = streams.get(l, count_of, top);
+            if (streams.made_again(l)) embed_batch(entry);
+            runs::backward(block(l, entry, nullptr, top));
             streams.leave(l, told.checkpoints);
             tell_weights(l);
             if (table[l].chosen) pulled(l);
@@ -354,7 +359,7 @@ private:
                 double const length = norm_of(g);
                 squares += length * length;
             }
-        r.grad_norm = std::sqrt(squares);
+        r.grad_norm = refined_sqrt(squares);
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         ++updates;
@@ -404,7 +409,7 @@ private:
             d /= samples, squares += d * d;
         }
         r.grad_norm =
-            std::sqrt(squares * static_cast<double>(adapters.all()));  // expected: directions are all but orthogonal
+            refined_sqrt(squares * static_cast<double>(adapters.all()));  // expected: directions are all but orthogonal
         r.finite = std::isfinite(r.grad_norm);
         if (!r.finite) return r;
         if (e.one_point) table.last_loss() = mean, table.knows_loss() = 1;
@@ -424,13 +429,14 @@ private:
     settings how;
     sizes n{};
     strategy_answers says{};
-    std::array<plan_view, 8> plans{};  // per variant and duty
+    std::array<plan_view, layout::most_plans> plans{};  // per variant and duty
     training_memory planned;
     arena place;
     workers on;
     memory_visitors told;
     batch_view<T> view;
     surroundings<T> around;
+    std::span<int const> ids;  // of the batch that runs
     layer_table table;
     kept_streams<T> streams;
     adapter_store<Block, Strategy, Rule, T> adapters;

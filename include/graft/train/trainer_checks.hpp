@@ -19,6 +19,12 @@ void check_training(model<Block, T> const& net, training<Strategy, Rule> const& 
             static_cast<index_t>(net.layers.size()), c.layers);
     require(how.updates == updating::deferred || how.max_grad_norm == 0, fault::bounds,
             "trainer: fused updates, which see no whole gradient to clip (max_grad_norm)", 1, 0);
+    require(GRAFT_EXTRAS || (how.dropout == 0 && how.start == adapter_start::kaiming &&
+                             !answers_of(how.strategy).stored_weights),
+            fault::bounds, "trainer: dropout, a start but kaiming, attention's weights kept, without GRAFT_EXTRAS", 1,
+            0);
+    require(!how.embeds_again || step_layout<Block, Strategy, Rule, T>{c, how}.embeds_again(), fault::bounds,
+            "trainer: embeds_again where not every block's input of several is kept as it is", 1, 0);
     require(how.dropout >= 0 && how.dropout < 1, fault::numeric, "trainer: dropout in percent",
             static_cast<index_t>(100 * how.dropout), 99);
     require(how.norm == adapter_norm::none || carries_magnitudes<Block, T>(), fault::bounds,
@@ -35,6 +41,20 @@ void check_training(model<Block, T> const& net, training<Strategy, Rule> const& 
         });
     require(!how.checkpoints_apart || apart >= checkpoints, fault::memory, "trainer: bytes for kept streams", apart,
             checkpoints);
+}
+
+/// Is a model the one that a plan was made for when compiling?
+inline void check_constants(model_config const& of, model_config const& planned) {
+    auto const same = [](char const* what, index_t given, index_t wanted) {
+        require(given == wanted, fault::shape, what, given, wanted);
+    };
+    same("trainer: layers of the constant plan", of.layers, planned.layers);
+    same("trainer: width of the constant plan", of.width, planned.width);
+    same("trainer: heads of the constant plan", of.heads, planned.heads);
+    same("trainer: key heads of the constant plan", of.kv_heads, planned.kv_heads);
+    same("trainer: head of the constant plan", of.head, planned.head);
+    same("trainer: hidden width of the constant plan", of.hidden, planned.hidden);
+    same("trainer: vocabulary of the constant plan", of.vocabulary, planned.vocabulary);
 }
 
 }  // namespace graft
